@@ -1,0 +1,1 @@
+"""The audit record: one event per call, durable before the answer."""

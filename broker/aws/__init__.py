@@ -1,0 +1,1 @@
+"""All AWS wire."""

@@ -1,0 +1,1 @@
+"""Access key ids, session tokens and the keys behind them."""

@@ -1,0 +1,37 @@
+"""Who asks for something, and who a policy can name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class PrincipalKind(StrEnum):
+    """The values are the ``userIdentity.type`` words of CloudTrail's record format."""
+
+    ROOT = "Root"
+    USER = "IAMUser"
+    ROLE_SESSION = "AssumedRole"
+    FEDERATED_USER = "FederatedUser"
+    WEB_IDENTITY = "WebIdentityUser"
+    SAML_IDENTITY = "SAMLUser"
+    ANONYMOUS = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The requester as policies see it.
+
+    ``arn``: the user's, root's, role *session's* or federated user's ARN; for an external identity (WEB_IDENTITY,
+    SAML_IDENTITY) the ARN of its identity provider. ``unique_id``: the value of ``aws:userid`` (``AIDA…``,
+    ``AROA…:session``, ``ACCOUNT:name``, the account id for root; the subject for an external identity).
+    ``role_arn`` and ``role_id`` are set for role sessions alone and name the role behind the session.
+    """
+
+    kind: PrincipalKind
+    account: str
+    arn: str
+    unique_id: str
+    user_name: str | None = None
+    role_arn: str | None = None
+    role_id: str | None = None

@@ -1,0 +1,67 @@
+"""Everything that can be refused, in the product's own words; ``aws/errors.py`` gives each its wire code.
+
+``message`` is safe to send to the caller; ``detail`` goes to the audit record alone.
+"""
+
+from __future__ import annotations
+
+
+class BrokerError(Exception):
+    """Base of all refusals."""
+
+    def __init__(self, message: str, *, detail: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+
+
+class ValidationFailed(BrokerError):
+    """An argument breaks a documented constraint."""
+
+
+class NotFound(BrokerError):
+    """The named object does not exist."""
+
+
+class AlreadyExists(BrokerError):
+    """An object of that name exists."""
+
+
+class LimitExceeded(BrokerError):
+    """A quota would be exceeded."""
+
+
+class MalformedPolicy(BrokerError):
+    """A policy document does not follow the grammar; the message names line and column."""
+
+
+class PackedPolicyTooLarge(BrokerError):
+    """Session policies and tags do not fit into a session token."""
+
+
+class AccessDenied(BrokerError):
+    """A policy does not allow the request, or the named role does not exist."""
+
+
+class InvalidIdentity(BrokerError):
+    """The external identity's token is not acceptable."""
+
+
+class InvalidClientToken(BrokerError):
+    """The access key id or the session token is not known, not valid or not active."""
+
+
+class SessionExpired(BrokerError):
+    """The caller's own temporary credentials have expired."""
+
+
+class AuditUnavailable(BrokerError):
+    """The audit record could not be made durable, so nothing was issued."""
+
+
+class Unavailable(BrokerError):
+    """A part that the request needs does not answer now; the caller may try again."""
+
+
+class ConfigurationError(BrokerError):
+    """The configuration cannot be used; the message names the key."""

@@ -1,0 +1,1 @@
+"""The policy language: pure functions, no I/O."""

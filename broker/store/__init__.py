@@ -1,0 +1,1 @@
+"""Durable objects: SQLAlchemy Core over SQLite and PostgreSQL."""

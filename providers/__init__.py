@@ -1,0 +1,1 @@
+"""Evidence -> ExternalIdentity. Knows no roles, no ARNs, no web framework and no database."""
