@@ -1,0 +1,177 @@
+"""One event per call, in CloudTrail's record format (AWS CloudTrail User Guide, "record contents").
+
+A ``CallRecord`` is filled while the call is served and turned into JSON once, at its end. Texts that came in as
+``Secret`` never get here: they are left out of the parameters.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+
+from broker.domain.principal import Principal, PrincipalKind
+from broker.domain.secret import Secret
+from broker.domain.session import RoleSession
+
+EVENT_VERSION = "1.11"
+_MAX_TEXT = 2_048
+"""Characters kept of any one text: the record's size is bounded whatever a caller sends."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class CallRecord:
+    """What is known of a call so far. ``recipient`` is the account whose objects were asked for."""
+
+    request_id: str
+    time: datetime
+    source_ip: str = ""
+    user_agent: str = ""
+    region: str = ""
+    event_source: str = ""
+    event_name: str = ""
+    read_only: bool = True
+    principal: Principal | None = None
+    access_key_id: str | None = None
+    session: RoleSession | None = None
+    identity_provider: str | None = None
+    recipient: str | None = None
+    parameters: Mapping[str, object] | None = None
+    response: object = None
+    resources: list[str] = field(default_factory=list)
+    error_code: str | None = None
+    error_message: str | None = None
+    reason: str = ""
+
+    def identify(self, principal: Principal, *, session: RoleSession | None = None) -> None:
+        """Say who asks, as soon as that is verified: a later failure is then recorded with the name."""
+        self.principal, self.session = principal, session
+
+
+def render(call: CallRecord) -> str:
+    """The event as one line of JSON."""
+    principal = call.principal
+    record: dict[str, Any] = {
+        "eventVersion": EVENT_VERSION,
+        "userIdentity": _identity(call),
+        "eventTime": _time(call.time),
+        "eventSource": call.event_source,
+        "eventName": call.event_name[:_MAX_TEXT],
+        "awsRegion": call.region[:64],
+        "sourceIPAddress": call.source_ip,
+        "userAgent": call.user_agent[:_MAX_TEXT],
+        "requestParameters": _parameters(call.parameters),
+        "responseElements": None if call.read_only else _plain(call.response),
+        "requestID": call.request_id,
+        "eventID": str(uuid.uuid4()),
+        "readOnly": call.read_only,
+        "eventType": "AwsApiCall",
+        "managementEvent": True,
+        "eventCategory": "Management",
+        "recipientAccountId": call.recipient or (principal.account if principal else None),
+    }
+    if call.error_code is not None:
+        record["errorCode"] = call.error_code
+        record["errorMessage"] = (call.error_message or "")[:_MAX_TEXT]
+    if call.reason:
+        record["additionalEventData"] = {"reason": call.reason[:_MAX_TEXT]}
+    if call.resources:
+        record["resources"] = [{"ARN": arn, "accountId": arn.split(":")[4]} for arn in call.resources]
+    return _encode(record).decode("utf-8")
+
+
+def _identity(call: CallRecord) -> dict[str, Any]:
+    principal = call.principal
+    if principal is None:
+        return {"type": PrincipalKind.ANONYMOUS.value, "accessKeyId": (call.access_key_id or "")[:128] or None}
+    identity: dict[str, Any] = {"type": principal.kind.value, "principalId": principal.unique_id}
+    if principal.kind in (PrincipalKind.WEB_IDENTITY, PrincipalKind.SAML_IDENTITY):
+        identity["userName"] = principal.user_name or principal.unique_id
+        identity["identityProvider"] = call.identity_provider or principal.arn
+        return identity
+    identity["arn"] = principal.arn
+    identity["accountId"] = principal.account
+    identity["accessKeyId"] = call.access_key_id
+    if principal.user_name is not None:
+        identity["userName"] = principal.user_name
+    if call.session is not None:
+        identity["sessionContext"] = _session_context(call.session)
+    return identity
+
+
+def _session_context(session: RoleSession) -> dict[str, Any]:
+    context: dict[str, Any] = {
+        "sessionIssuer": {
+            "type": "Role",
+            "principalId": session.role_id,
+            "arn": session.role_arn,
+            "accountId": session.account,
+            "userName": session.role_arn.rpartition("/")[2],
+        },
+        "attributes": {
+            "creationDate": _time(session.issued_at),
+            "mfaAuthenticated": "true" if session.mfa_authenticated_at else "false",
+        },
+    }
+    if session.provider is not None:
+        context["webIdFederationData"] = {
+            "federatedProvider": session.provider,
+            "attributes": {key: list(values) for key, values in session.federation.items()},
+        }
+    if session.source_identity is not None:
+        context["sourceIdentity"] = session.source_identity
+    return context
+
+
+def _parameters(arguments: Mapping[str, object] | None) -> dict[str, Any] | None:
+    if arguments is None:
+        return None
+    return {_camel(name): _plain(value) for name, value in arguments.items() if _shown(value)}
+
+
+def _time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _plain(value: object) -> Any:
+    """``value`` as JSON types, with CloudTrail's lowerCamel names for fields and without secrets."""
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str):
+        return value[:_MAX_TEXT]
+    if isinstance(value, datetime):
+        return _time(value)
+    if isinstance(value, Mapping):
+        return {str(key)[:_MAX_TEXT]: _plain(item) for key, item in value.items() if _shown(item)}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if dataclasses.is_dataclass(value):
+        items = ((name, getattr(value, name)) for name in _fields(type(value)))
+        return {_camel(name): _plain(item) for name, item in items if _shown(item)}
+    if isinstance(value, SimpleNamespace):
+        return _parameters(vars(value))
+    return str(value)[:_MAX_TEXT]
+
+
+def _shown(item: object) -> bool:
+    return item is not None and not isinstance(item, Secret)
+
+
+@cache
+def _fields(kind: type) -> tuple[str, ...]:
+    return tuple(item.name for item in dataclasses.fields(kind))
+
+
+@cache
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(word.capitalize() for word in tail)

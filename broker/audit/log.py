@@ -1,0 +1,129 @@
+"""The audit log: records become durable in groups, before the answers that depend on them leave.
+
+Whoever finds no commit under way leads one: it takes all records that wait, commits them in one transaction and
+wakes their requests; the first of those that came meanwhile leads the next. So one flush to disk serves all requests
+that wait at the time, and a lone request waits for nobody.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, insert
+from sqlalchemy.exc import SQLAlchemyError
+
+from broker.errors import AuditUnavailable
+from broker.store.engine import Database
+from broker.store.tables import audit_events
+
+_MAX_BACKLOG = 10_000
+"""Records of read-only calls kept in memory while the store cannot take them; beyond it those calls are refused."""
+
+_log = logging.getLogger(__name__)
+
+
+class _Ticket:
+    """A request that waits for its record (or, without one, for all that were taken before)."""
+
+    __slots__ = ("error", "latch", "record", "settled")
+
+    def __init__(self, record: str | None) -> None:
+        self.record = record
+        self.latch = threading.Lock()
+        self.latch.acquire()
+        self.settled = False
+        self.error: Exception | None = None
+
+
+class AuditLog:
+    """Appends event records (JSON texts) to the store."""
+
+    def __init__(self, database: Database, *, read_flush_seconds: float) -> None:
+        self._database = database
+        self._interval = read_flush_seconds
+        self._mutex = threading.Lock()
+        self._backlog: list[str] = []
+        self._tickets: list[_Ticket] = []
+        self._committing = False
+        self._closing = threading.Event()
+        self._flusher = threading.Thread(target=self._flush_reads, name="audit-flusher")
+        self._flusher.start()
+
+    def record(self, record: str) -> None:
+        """Return when the record is on disk. Raises AuditUnavailable, and then nothing may be issued."""
+        self._wait_for(_Ticket(record))
+
+    def record_soon(self, record: str) -> None:
+        """Take the record of a read-only call: it is on disk within the flush interval. Raises AuditUnavailable."""
+        with self._mutex:
+            if len(self._backlog) >= _MAX_BACKLOG:
+                raise AuditUnavailable("The audit record cannot be written.", detail="the backlog is full")
+            self._backlog.append(record)
+
+    def flush(self) -> None:
+        """Return when everything taken so far is on disk. Raises AuditUnavailable."""
+        if self._backlog or self._committing:
+            self._wait_for(_Ticket(None))
+
+    def close(self) -> None:
+        self._closing.set()
+        self._flusher.join()
+
+    def _wait_for(self, ticket: _Ticket) -> None:
+        with self._mutex:
+            self._tickets.append(ticket)
+            leads = not self._committing
+            self._committing = True
+        if not leads:
+            ticket.latch.acquire()
+            leads = not ticket.settled
+        if leads:
+            self._lead()
+        if ticket.error is not None:
+            raise AuditUnavailable("The audit record cannot be written.", detail=repr(ticket.error)) from ticket.error
+
+    def _lead(self) -> None:
+        with self._mutex:
+            backlog, self._backlog = self._backlog, []
+            tickets, self._tickets = self._tickets, []
+        records = backlog + [ticket.record for ticket in tickets if ticket.record is not None]
+        error: Exception | None = None
+        try:
+            if records:
+                with self._database.append() as connection:
+                    append(connection, records)
+        except (SQLAlchemyError, OSError) as caught:
+            error = caught
+            _log.error("audit record cannot be written", extra={"error": repr(caught), "records": len(records)})
+        with self._mutex:
+            if error is not None:
+                self._backlog = backlog + self._backlog  # those calls were answered: their records must not be lost
+            heir = self._tickets[0] if self._tickets else None
+            self._committing = heir is not None
+        for ticket in tickets:
+            ticket.settled, ticket.error = True, error
+            ticket.latch.release()
+        if heir is not None:
+            heir.latch.release()
+
+    def _flush_reads(self) -> None:
+        """Not a daemon: it ends after the main thread has, with a last flush, so that a stopping worker loses none."""
+        main = threading.main_thread()
+        while main.is_alive() and not self._closing.wait(self._interval):
+            self._flush_quietly()
+        self._flush_quietly()
+
+    def _flush_quietly(self) -> None:
+        try:
+            self.flush()
+        except AuditUnavailable:
+            pass  # logged where it happened; the records are kept for the next round
+
+
+def append(connection: Connection, records: Sequence[str]) -> None:
+    """Add records within a transaction of the caller's: the way in for the record of a change."""
+    now = int(time.time())
+    connection.execute(insert(audit_events), [{"event_time": now, "record": record} for record in records])

@@ -1,0 +1,63 @@
+"""May this caller do this? The condition keys of a call, and the one question every operation asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from broker.callers import load_identity
+from broker.domain.session import RoleSession
+from broker.errors import AccessDenied
+from broker.policy.context import principal_context
+from broker.policy.evaluate import AccessRequest, PolicySet, evaluate
+from broker.services import Caller, Identity, Services
+
+Context = dict[str, tuple[str, ...]]
+
+
+def authorize(services: Services, caller: Caller, action: str, resource: str) -> Identity:
+    """Let the caller's own policies decide, within its own account. Raises AccessDenied."""
+    identity = load_identity(services, caller.authenticated())
+    context = caller_context(caller, identity)
+    request = AccessRequest(identity.principal, action, resource, identity.principal.account, context)
+    decision = evaluate(
+        request, PolicySet(identity=identity.policies, boundary=identity.boundary, session=identity.session_policies)
+    )
+    if not decision.allowed:
+        sentence = f"User: {identity.principal.arn} is not authorized to perform: {action} on resource: {resource}"
+        raise AccessDenied(f"{sentence} {decision.sentence()}", detail=decision.sentence())
+    return identity
+
+
+def caller_context(caller: Caller, identity: Identity) -> Context:
+    """The condition keys that describe the caller and the call (IAM User Guide, "global condition context keys")."""
+    context = {**caller.context, **principal_context(identity.principal), **tag_context("aws:PrincipalTag", identity.tags)}
+    if identity.session is not None:
+        context |= _session_context(caller, identity.session)
+    return context
+
+
+def tag_context(prefix: str, tags: Mapping[str, str]) -> Context:
+    return {f"{prefix}/{key}": (value,) for key, value in tags.items()}
+
+
+def request_tag_context(tags: Mapping[str, str], keys: Iterable[str]) -> Context:
+    """``aws:RequestTag/…`` and ``aws:TagKeys`` of tags that a request passes."""
+    context = tag_context("aws:RequestTag", tags)
+    if names := tuple(keys):
+        context["aws:TagKeys"] = names
+    return context
+
+
+def _session_context(caller: Caller, session: RoleSession) -> Context:
+    """Keys that exist for temporary credentials only."""
+    context: Context = dict(session.federation)
+    context["aws:TokenIssueTime"] = (session.issued_at.strftime("%Y-%m-%dT%H:%M:%SZ"),)
+    authenticated = session.mfa_authenticated_at
+    context["aws:MultiFactorAuthPresent"] = ("false" if authenticated is None else "true",)
+    if authenticated is not None:
+        context["aws:MultiFactorAuthAge"] = (str(int((caller.now - authenticated).total_seconds())),)
+    if session.source_identity is not None:
+        context["aws:SourceIdentity"] = (session.source_identity,)
+    if session.provider is not None:
+        context["aws:FederatedProvider"] = (session.provider,)
+    return context

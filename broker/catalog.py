@@ -1,0 +1,149 @@
+"""What decisions read of the store, kept in memory until the store changes.
+
+Entries are found again by their key as long as the store's revision is the one they were read under, so that a
+change is seen by the very next request. The number of entries is bounded: callers choose keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from broker.credentials.long_term import unseal_secret
+from broker.domain.role import Role, User
+from broker.domain.secret import Secret
+from broker.policy.compile import compile_policy
+from broker.policy.document import PolicyKind
+from broker.policy.evaluate import PolicySource
+from broker.store.access_keys import find_access_key
+from broker.store.engine import Database
+from broker.store.entities import PolicyText, get_policies
+from broker.store.identity_providers import ProviderRecord, find_provider
+from broker.store.policies import find_policy
+from broker.store.roles import find_role
+from broker.store.users import find_user
+
+_MAX_ENTRIES = 8_192
+_DENY_ALL = '{"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}'
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class RoleView:
+    """A role with everything that decisions about it need."""
+
+    role: Role
+    trust: PolicySource
+    identity: tuple[PolicySource, ...]
+    boundary: PolicySource | None
+
+
+@dataclass(frozen=True, slots=True)
+class UserView:
+    """A user with everything that decisions about it need."""
+
+    user: User
+    identity: tuple[PolicySource, ...]
+    boundary: PolicySource | None
+
+
+@dataclass(frozen=True, slots=True)
+class LongTermKey:
+    """A long-term access key; ``user`` is None for the account's root key."""
+
+    account: str
+    active: bool
+    secret: Secret
+    user: UserView | None
+
+
+class Catalog:
+    """Cached reads; every method returns None for what does not exist."""
+
+    def __init__(self, database: Database, master_key: bytes) -> None:
+        self._database = database
+        self._master_key = master_key
+        self._cache: tuple[int, dict[tuple[str, ...], object]] = (-1, {})
+
+    def role(self, arn: str) -> RoleView | None:
+        """The role of exactly this ARN."""
+        return self._get(("role", arn), lambda connection: _role(connection, arn))
+
+    def access_key(self, access_key_id: str) -> LongTermKey | None:
+        return self._get(("key", access_key_id), lambda connection: self._access_key(connection, access_key_id))
+
+    def identity_provider(self, account: str, issuer: str) -> ProviderRecord | None:
+        """The provider that ``account`` registered for exactly this issuer."""
+        return self._get(("provider", account, issuer), lambda connection: find_provider(connection, account, issuer))
+
+    def managed_policy(self, arn: str) -> PolicySource | None:
+        """The managed policy of this ARN, as an identity or session policy."""
+        return self._get(("policy", arn), lambda connection: _managed(connection, arn, PolicyKind.IDENTITY))
+
+    def _get(self, key: tuple[str, ...], read: Callable[[Connection], _T | None]) -> _T | None:
+        revision = self._database.revision()
+        known, entries = self._cache
+        if known != revision or len(entries) >= _MAX_ENTRIES:
+            entries = {}
+            self._cache = (revision, entries)
+        if key in entries:
+            return entries[key]  # type: ignore[return-value]  # the key's first word decides the type
+        with self._database.read() as connection:
+            found = read(connection)
+        entries[key] = found
+        return found
+
+    def _access_key(self, connection: Connection, access_key_id: str) -> LongTermKey | None:
+        row = find_access_key(connection, access_key_id)
+        if row is None:
+            return None
+        user = None if row.user_id is None else _user(connection, row.user_id)
+        if row.user_id is not None and user is None:
+            return None  # without this, a key that lost its user would count as the root key
+        secret = unseal_secret(self._master_key, row.id, row.sealed_secret)
+        return LongTermKey(row.account, row.active, secret, user)
+
+
+def _role(connection: Connection, arn: str) -> RoleView | None:
+    role = find_role(connection, arn)
+    if role is None:
+        return None
+    trust = PolicySource(f"trust policy of {arn}", compile_policy(role.trust_policy, PolicyKind.TRUST))
+    identity = _identity(connection, role.role_id, f"role/{role.name}")
+    return RoleView(role, trust, identity, _boundary(connection, role.permissions_boundary))
+
+
+def _user(connection: Connection, user_id: str) -> UserView | None:
+    user = find_user(connection, user_id)
+    if user is None:
+        return None
+    identity = _identity(connection, user_id, f"user/{user.name}")
+    return UserView(user, identity, _boundary(connection, user.permissions_boundary))
+
+
+def _identity(connection: Connection, entity_id: str, label: str) -> tuple[PolicySource, ...]:
+    attached = get_policies(connection, entity_id, label)
+    return tuple(_source(policy) for policy in (*attached.inline, *attached.managed))
+
+
+def _source(policy: PolicyText) -> PolicySource:
+    return PolicySource(policy.name, compile_policy(policy.document, PolicyKind.IDENTITY))
+
+
+def _boundary(connection: Connection, arn: str | None) -> PolicySource | None:
+    if arn is None:
+        return None
+    return _managed(connection, arn, PolicyKind.BOUNDARY) or deny_all(arn)
+
+
+def _managed(connection: Connection, arn: str, kind: PolicyKind) -> PolicySource | None:
+    document = find_policy(connection, arn)
+    return None if document is None else PolicySource(arn, compile_policy(document, kind))
+
+
+def deny_all(name: str) -> PolicySource:
+    """Stands for a policy that narrows and is gone: what it would have left is unknown, so nothing is."""
+    return PolicySource(f"{name} (deleted)", compile_policy(_DENY_ALL, PolicyKind.IDENTITY))

@@ -1,0 +1,78 @@
+"""What use cases are given: the parts of the product, and who calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from broker.audit.event import CallRecord
+from broker.audit.log import AuditLog
+from broker.catalog import Catalog, LongTermKey
+from broker.credentials.issuer import CredentialIssuer
+from broker.credentials.keyring import KeyRing
+from broker.domain.principal import Principal
+from broker.domain.session import RoleSession
+from broker.errors import AccessDenied
+from broker.policy.evaluate import PolicySource
+from broker.provider_pool import ProviderPool
+from broker.settings import Settings
+from broker.store.engine import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts, built once in ``app.py``."""
+
+    settings: Settings
+    database: Database
+    catalog: Catalog
+    ring: KeyRing
+    issuer: CredentialIssuer
+    providers: ProviderPool
+    audit: AuditLog
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A caller with the policies that bind it.
+
+    ``session_policies`` is None when no session policy was passed. ``tags`` are the principal tags: the user's own,
+    or a role's with the session's laid over them.
+    """
+
+    principal: Principal
+    session: RoleSession | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    policies: tuple[PolicySource, ...] = ()
+    boundary: PolicySource | None = None
+    session_policies: tuple[PolicySource, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Who a caller is if the request's signature was made with ``secret``; after the check, who it is.
+
+    ``key`` is set for long-term keys, ``session`` for temporary ones.
+    """
+
+    principal: Principal
+    secret: str = field(repr=False)
+    session: RoleSession | None = None
+    key: LongTermKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One call: when, from where, and by whom. ``context`` holds the request's own condition keys."""
+
+    now: datetime
+    context: Mapping[str, tuple[str, ...]]
+    record: CallRecord
+    verified: Candidate | None = None
+
+    def authenticated(self) -> Candidate:
+        """Who calls. Raises AccessDenied if the call came without a signature."""
+        if self.verified is None:
+            raise AccessDenied("Access denied", detail="the call is not signed")
+        return self.verified

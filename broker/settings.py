@@ -1,0 +1,293 @@
+"""Settings: every option and its default, read once at the start from TOML and environment.
+
+The file is ``accredit.toml`` of the data directory. ``ACCREDIT_SECTION_KEY`` overrides ``key`` of ``[section]``;
+lists are given comma-separated. An unknown key or variable is an error that names it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from broker.errors import ConfigurationError
+
+CONFIG_FILE = "accredit.toml"
+MASTER_KEY_VARIABLE = "ACCREDIT_MASTER_KEY"
+_PREFIX = "ACCREDIT_"
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class ServerSettings(_Section):
+    """``[server]``: how HTTP is served."""
+
+    bind: str = "127.0.0.1:8400"
+    engine: Literal["granian", "gunicorn"] = "granian"
+    workers: int = 2
+    threads: int = 4
+    """Requests that one worker handles at a time; a request waiting for the disk or an issuer holds one."""
+    base_url: str = ""
+    """The address that people and clients see; ``http(s)://<bind>`` when empty. Never taken from a Host header."""
+    path_prefix: str = ""
+    """AWS calls are answered at ``/`` and, when set, at this path too (``--endpoint-url https://host/prefix``)."""
+    max_body_bytes: int = 1_048_576
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed. None by default."""
+    tls_certificate: str = ""
+    tls_key: str = ""
+    drain_seconds: int = 30
+    """How long a stopping worker may finish the requests it has."""
+
+
+class StoreSettings(_Section):
+    """``[store]``: where durable objects are."""
+
+    url: str = "sqlite:///accredit.db"
+    """An SQLAlchemy URL; a relative SQLite path is taken from the data directory."""
+
+
+class KeySettings(_Section):
+    """``[keys]``: the keys behind credentials and secrets."""
+
+    master_key_file: str = "master.key"
+    """32 random bytes in base64, mode 0600; the variable ACCREDIT_MASTER_KEY takes precedence."""
+    activation_seconds: int = 5
+    """A new key is known to every worker for this long before it is used."""
+
+
+class StsSettings(_Section):
+    """``[sts]``: the token service."""
+
+    clock_window_seconds: int = 300
+    """How far a signature's date may be from our clock, either way."""
+
+
+class FetchSettings(_Section):
+    """``[fetch]``: the only outbound HTTP, to identity providers."""
+
+    allow_http_loopback: bool = False
+    allow_networks: tuple[str, ...] = ()
+    """Private networks (CIDR) in which identity providers may be reached; public addresses always may."""
+    timeout_seconds: float = 5.0
+    keys_fresh_seconds: int = 3_600
+
+
+class AuditSettings(_Section):
+    """``[audit]``: the audit record."""
+
+    read_flush_milliseconds: int = 50
+    """Records of read-only calls are on disk after this time at the latest (bound: 100)."""
+
+
+class LogSettings(_Section):
+    """``[log]``: JSON lines on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    requests: bool = False
+    """One line per request. Off by default: the audit record has every call."""
+
+
+class AccountEntry(_Section):
+    """``[[account]]``"""
+
+    id: str
+    alias: str = ""
+
+
+class PolicyEntry(_Section):
+    """``[[policy]]``: a managed policy; ``document`` is its JSON text, or ``document_file`` names the file."""
+
+    name: str
+    account: str = ""
+    path: str = "/"
+    document: str = ""
+    document_file: str = ""
+
+
+class InlinePolicyEntry(_Section):
+    """``[[role.inline_policy]]`` and ``[[user.inline_policy]]``"""
+
+    name: str
+    document: str = ""
+    document_file: str = ""
+
+
+class RoleEntry(_Section):
+    """``[[role]]``; ``policies`` are ARNs of managed policies, or names of the same account's."""
+
+    name: str
+    account: str = ""
+    path: str = "/"
+    description: str = ""
+    trust_policy: str = ""
+    trust_policy_file: str = ""
+    max_session_duration: int = 3_600
+    policies: tuple[str, ...] = ()
+    inline_policy: tuple[InlinePolicyEntry, ...] = ()
+    permissions_boundary: str = ""
+    tags: dict[str, str] = {}
+
+
+class AccessKeyEntry(_Section):
+    """``[[user.access_key]]``: the secret comes from a file or an environment variable, never from this file.
+
+    Without ``id`` the id is derived from the user and the source's name: ``accredit config check`` shows it.
+    """
+
+    id: str = ""
+    secret_file: str = ""
+    secret_env: str = ""
+
+
+class UserEntry(_Section):
+    """``[[user]]``"""
+
+    name: str
+    account: str = ""
+    path: str = "/"
+    policies: tuple[str, ...] = ()
+    inline_policy: tuple[InlinePolicyEntry, ...] = ()
+    permissions_boundary: str = ""
+    access_key: tuple[AccessKeyEntry, ...] = ()
+    tags: dict[str, str] = {}
+
+
+class IdentityProviderEntry(_Section):
+    """``[[identity_provider]]``: an OpenID Connect issuer that roles may trust."""
+
+    issuer: str
+    client_ids: tuple[str, ...]
+    account: str = ""
+    kind: Literal["oidc"] = "oidc"
+    jwks_file: str = ""
+    """The issuer's JWKS as a file, for issuers that cannot be reached; nothing is fetched then."""
+    ca_file: str = ""
+    """PEM: the only authority that may vouch for the issuer's TLS certificate."""
+    thumbprints: tuple[str, ...] = ()
+    leeway_seconds: int = 60
+    max_lifetime_seconds: int = 86_400
+    allow_several_audiences: bool = False
+
+
+class Settings(_Section):
+    """Everything. ``directory`` is the data directory; relative file names start there."""
+
+    directory: Path
+    server: ServerSettings = ServerSettings()
+    store: StoreSettings = StoreSettings()
+    keys: KeySettings = KeySettings()
+    sts: StsSettings = StsSettings()
+    fetch: FetchSettings = FetchSettings()
+    audit: AuditSettings = AuditSettings()
+    log: LogSettings = LogSettings()
+    account: tuple[AccountEntry, ...] = ()
+    policy: tuple[PolicyEntry, ...] = ()
+    role: tuple[RoleEntry, ...] = ()
+    user: tuple[UserEntry, ...] = ()
+    identity_provider: tuple[IdentityProviderEntry, ...] = ()
+
+    def file(self, name: str) -> Path:
+        """The path of a file that the configuration names."""
+        return self.directory / name
+
+    def base_url(self) -> str:
+        scheme = "https" if self.server.tls_certificate else "http"
+        return self.server.base_url or f"{scheme}://{self.server.bind}"
+
+
+_SECTIONS = {
+    field.name: field.type
+    for field in msgspec.structs.fields(Settings)
+    if isinstance(field.type, type) and issubclass(field.type, _Section)
+}
+
+
+def load_settings(directory: Path, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read ``accredit.toml`` of ``directory`` and the environment. Raises ConfigurationError naming the key."""
+    path = directory / CONFIG_FILE
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path} does not exist: make a data directory with 'accredit init'") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+    _override(raw, os.environ if environ is None else environ)
+    try:
+        settings = msgspec.convert({**raw, "directory": directory}, Settings, strict=True, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+    _check(settings)
+    return settings
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, Path):
+        return value
+    raise NotImplementedError(kind)
+
+
+def _override(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """Lay ``ACCREDIT_SECTION_KEY`` over the file. Variables that ``secret_env`` names are secrets, not settings."""
+    entries = raw.get("user", [])
+    secrets = {
+        key.get("secret_env")
+        for user in (entries if isinstance(entries, list) else [])
+        if isinstance(user, dict)
+        for key in user.get("access_key", [])
+        if isinstance(key, dict)
+    }
+    for variable, text in environ.items():
+        if not variable.startswith(_PREFIX) or variable in secrets or variable == MASTER_KEY_VARIABLE:
+            continue
+        section, _, key = variable.removeprefix(_PREFIX).lower().partition("_")
+        fields = {f.name: f.type for f in msgspec.structs.fields(_SECTIONS[section])} if section in _SECTIONS else {}
+        if key not in fields:
+            raise ConfigurationError(f"environment variable {variable} names no setting")
+        value: Any = text
+        if fields[key] == tuple[str, ...]:
+            value = [item.strip() for item in text.split(",") if item.strip()]
+        try:
+            raw.setdefault(section, {})[key] = msgspec.convert(value, fields[key], strict=False)
+        except msgspec.ValidationError as error:
+            raise ConfigurationError(f"environment variable {variable}: {error}") from None
+
+
+def _check(settings: Settings) -> None:
+    """Refuse values that the types cannot."""
+    server = settings.server
+    if server.workers < 1 or server.threads < 1 or server.max_body_bytes < 1:
+        raise ConfigurationError("server.workers, server.threads and server.max_body_bytes must be at least 1")
+    if bool(server.tls_certificate) != bool(server.tls_key):
+        raise ConfigurationError("server.tls_certificate and server.tls_key are given together or not at all")
+    if server.path_prefix and (not server.path_prefix.startswith("/") or server.path_prefix.endswith("/")):
+        raise ConfigurationError("server.path_prefix starts with / and does not end with it")
+    parse_bind(server.bind)
+    for name, networks in (
+        ("server.trusted_proxies", server.trusted_proxies),
+        ("fetch.allow_networks", settings.fetch.allow_networks),
+    ):
+        for network in networks:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                raise ConfigurationError(f"{name}: {error}") from None
+    if not 0 < settings.audit.read_flush_milliseconds <= 100:
+        raise ConfigurationError("audit.read_flush_milliseconds must be between 1 and 100")
+    if settings.sts.clock_window_seconds < 1:
+        raise ConfigurationError("sts.clock_window_seconds must be at least 1")
+
+
+def parse_bind(bind: str) -> tuple[str, int]:
+    """``127.0.0.1:8400`` or ``[::1]:8400`` as address and port. Raises ConfigurationError."""
+    host, _, port = bind.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise ConfigurationError(f"server.bind: {bind} is not ADDRESS:PORT")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,19 @@
+"""Accounts."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, insert, select, update
+
+from broker.store.tables import accounts
+
+
+def put_account(connection: Connection, account: str, alias: str, now: int) -> None:
+    """Make the account, or give it this alias."""
+    if connection.execute(select(accounts.c.id).where(accounts.c.id == account)).first() is None:
+        connection.execute(insert(accounts).values(id=account, alias=alias, created_at=now))
+    else:
+        connection.execute(update(accounts).where(accounts.c.id == account).values(alias=alias))
+
+
+def list_accounts(connection: Connection) -> list[str]:
+    return list(connection.execute(select(accounts.c.id).order_by(accounts.c.id)).scalars())

@@ -1,0 +1,93 @@
+"""What roles and users have in common: identity, attached and inline policies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from broker.store.tables import entities, inline_policies, managed_policies, policy_attachments
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyText:
+    """A policy document and how explanations call it."""
+
+    name: str
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """The identity policies of an entity."""
+
+    inline: tuple[PolicyText, ...]
+    managed: tuple[PolicyText, ...]
+
+
+def put_entity(
+    connection: Connection,
+    *,
+    new_id: str,
+    kind: str,
+    account: str,
+    name: str,
+    path: str,
+    arn: str,
+    permissions_boundary: str | None,
+    tags: Mapping[str, str],
+    now: int,
+) -> str:
+    """Make the entity, or bring the one of that name to this state; its unique id either way."""
+    key = name.lower()
+    found = connection.execute(
+        select(entities.c.id).where(
+            entities.c.account == account, entities.c.kind == kind, entities.c.name_key == key
+        )
+    ).scalar()
+    values = {
+        "name": name,
+        "path": path,
+        "arn": arn,
+        "permissions_boundary": permissions_boundary,
+        "tags": dict(tags),
+    }
+    if found is not None:
+        connection.execute(update(entities).where(entities.c.id == found).values(**values))
+        return str(found)
+    connection.execute(
+        insert(entities).values(id=new_id, kind=kind, account=account, name_key=key, created_at=now, **values)
+    )
+    return new_id
+
+
+def replace_policies(
+    connection: Connection, entity_id: str, *, inline: Mapping[str, str], attached: tuple[str, ...]
+) -> None:
+    """Make exactly these the entity's policies."""
+    connection.execute(delete(inline_policies).where(inline_policies.c.entity_id == entity_id))
+    connection.execute(delete(policy_attachments).where(policy_attachments.c.entity_id == entity_id))
+    for name, document in inline.items():
+        connection.execute(insert(inline_policies).values(entity_id=entity_id, name=name, document=document))
+    for arn in attached:
+        connection.execute(insert(policy_attachments).values(entity_id=entity_id, policy_arn=arn))
+
+
+def get_policies(connection: Connection, entity_id: str, label: str) -> Attached:
+    """The policies of an entity; ``label`` (``role/NAME``) begins the inline policies' names."""
+    inline = connection.execute(
+        select(inline_policies.c.name, inline_policies.c.document)
+        .where(inline_policies.c.entity_id == entity_id)
+        .order_by(inline_policies.c.name)
+    )
+    managed = connection.execute(
+        select(managed_policies.c.arn, managed_policies.c.document)
+        .join(policy_attachments, policy_attachments.c.policy_arn == managed_policies.c.arn)
+        .where(policy_attachments.c.entity_id == entity_id)
+        .order_by(managed_policies.c.arn)
+    )
+    return Attached(
+        tuple(PolicyText(f"{label} inline policy {name}", document) for name, document in inline),
+        tuple(PolicyText(arn, document) for arn, document in managed),
+    )

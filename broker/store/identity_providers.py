@@ -1,0 +1,50 @@
+"""Identity providers, as registered; ``settings`` is what their kind needs, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from broker.store.tables import identity_providers
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRecord:
+    """A registered provider of an account."""
+
+    arn: str
+    account: str
+    kind: str
+    issuer: str
+    settings: Mapping[str, Any]
+
+
+def put_provider(connection: Connection, record: ProviderRecord, now: int) -> None:
+    """Register the provider, or give it these settings."""
+    values = {"kind": record.kind, "issuer": record.issuer, "settings": dict(record.settings)}
+    if connection.execute(select(identity_providers.c.arn).where(identity_providers.c.arn == record.arn)).first():
+        connection.execute(update(identity_providers).where(identity_providers.c.arn == record.arn).values(**values))
+    else:
+        connection.execute(
+            insert(identity_providers).values(arn=record.arn, account=record.account, created_at=now, **values)
+        )
+
+
+def find_provider(connection: Connection, account: str, issuer: str) -> ProviderRecord | None:
+    """The provider that ``account`` registered for exactly this issuer."""
+    row = connection.execute(
+        _select().where(identity_providers.c.account == account, identity_providers.c.issuer == issuer)
+    ).first()
+    return None if row is None else ProviderRecord(*row)
+
+
+def list_providers(connection: Connection) -> list[ProviderRecord]:
+    return [ProviderRecord(*row) for row in connection.execute(_select().order_by(identity_providers.c.arn))]
+
+
+def _select() -> Any:
+    table = identity_providers.c
+    return select(table.arn, table.account, table.kind, table.issuer, table.settings)

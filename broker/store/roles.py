@@ -1,0 +1,52 @@
+"""Roles."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from broker.domain.role import Role
+from broker.store.tables import entities, roles
+
+_COLUMNS = (
+    entities.c.account,
+    entities.c.name,
+    entities.c.path,
+    entities.c.id,
+    entities.c.arn,
+    roles.c.trust_policy,
+    roles.c.max_session_duration,
+    entities.c.created_at,
+    roles.c.description,
+    entities.c.permissions_boundary,
+    entities.c.tags,
+)
+
+
+def find_role(connection: Connection, arn: str) -> Role | None:
+    """The role of exactly this ARN (with its path, in its case)."""
+    row = connection.execute(select(*_COLUMNS).join_from(entities, roles).where(entities.c.arn == arn)).first()
+    return None if row is None else _role(row)
+
+
+def put_role_details(
+    connection: Connection, role_id: str, *, trust_policy: str, max_session_duration: int, description: str
+) -> None:
+    """Lay down what an entity needs to be a role."""
+    values = {
+        "trust_policy": trust_policy,
+        "max_session_duration": max_session_duration,
+        "description": description,
+    }
+    if connection.execute(select(roles.c.id).where(roles.c.id == role_id)).first() is None:
+        connection.execute(insert(roles).values(id=role_id, **values))
+    else:
+        connection.execute(update(roles).where(roles.c.id == role_id).values(**values))
+
+
+def _role(row: Row[tuple[str, str, str, str, str, str, int, int, str, str | None, dict[str, str]]]) -> Role:
+    account, name, path, role_id, arn, trust, longest, created, description, boundary, tags = row
+    return Role(
+        account, name, path, role_id, arn, trust, longest, datetime.fromtimestamp(created, UTC), description, boundary, tags
+    )

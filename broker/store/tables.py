@@ -1,0 +1,145 @@
+"""The schema: nothing in it is particular to one database. Changes go through ``migrations/``."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# Times are whole seconds since the epoch, UTC.
+
+revision = Table(
+    "revision",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1", name="single"), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+"""One row, raised by every change to anything below but the audit record: what caches are checked against."""
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", String(12), primary_key=True),
+    Column("alias", String(63), nullable=False, default=""),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+entities = Table(
+    "entities",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(8), CheckConstraint("kind IN ('user', 'role')", name="kind"), nullable=False),
+    Column("account", String(12), ForeignKey("accounts.id"), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("name_key", String(128), nullable=False),
+    Column("path", String(512), nullable=False),
+    Column("arn", String(2048), nullable=False, unique=True),
+    Column("permissions_boundary", String(2048)),
+    Column("tags", JSON, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("account", "kind", "name_key"),
+)
+"""What policies can be attached to. ``name_key`` is the name in lower case: names are unique without regard to case."""
+
+roles = Table(
+    "roles",
+    metadata,
+    Column("id", String(32), ForeignKey("entities.id", ondelete="CASCADE"), primary_key=True),
+    Column("trust_policy", Text, nullable=False),
+    Column("max_session_duration", Integer, nullable=False),
+    Column("description", String(1000), nullable=False, default=""),
+)
+
+managed_policies = Table(
+    "managed_policies",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account", String(12), ForeignKey("accounts.id"), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("name_key", String(128), nullable=False),
+    Column("path", String(512), nullable=False),
+    Column("arn", String(2048), nullable=False, unique=True),
+    Column("document", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("account", "name_key"),
+)
+
+inline_policies = Table(
+    "inline_policies",
+    metadata,
+    Column("entity_id", String(32), ForeignKey("entities.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("document", Text, nullable=False),
+)
+
+policy_attachments = Table(
+    "policy_attachments",
+    metadata,
+    Column("entity_id", String(32), ForeignKey("entities.id", ondelete="CASCADE"), primary_key=True),
+    Column("policy_arn", String(2048), ForeignKey("managed_policies.arn"), primary_key=True),
+)
+
+access_keys = Table(
+    "access_keys",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("account", String(12), ForeignKey("accounts.id"), nullable=False),
+    Column("user_id", String(32), ForeignKey("entities.id", ondelete="CASCADE")),
+    Column("status", String(8), CheckConstraint("status IN ('Active', 'Inactive')", name="status"), nullable=False),
+    Column("sealed_secret", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+"""Long-term keys; without a user it is the account's root key. Secrets are sealed under the master key."""
+
+identity_providers = Table(
+    "identity_providers",
+    metadata,
+    Column("arn", String(2048), primary_key=True),
+    Column("account", String(12), ForeignKey("accounts.id"), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("issuer", String(2048), nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("account", "issuer"),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("purpose", String(16), nullable=False),
+    Column("sealed_material", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("active_from", BigInteger, nullable=False),
+)
+"""The key ring, sealed under the master key. The newest active key signs."""
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("sequence", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("event_time", BigInteger, nullable=False),
+    Column("record", Text, nullable=False),
+)
+"""The audit record, in the order in which it became durable; ``record`` is the event as JSON."""

@@ -1,0 +1,153 @@
+"""AssumeRole: from credentials of ours to those of a role."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from broker.authorization import caller_context
+from broker.callers import load_identity
+from broker.catalog import RoleView
+from broker.domain.credentials import Credentials
+from broker.domain.principal import PrincipalKind
+from broker.domain.session import PolicyDescriptor, RoleSession, Tag
+from broker.errors import AccessDenied, ValidationFailed
+from broker.policy.evaluate import AccessRequest, PolicySet, evaluate
+from broker.services import Caller, Identity, Services
+from broker.sts.role_sessions import (
+    AssumedRoleUser,
+    IssuedSession,
+    SessionRequest,
+    check_session_policy,
+    check_source_identity,
+    issue_session,
+    parse_role_arn,
+    parse_tags,
+    role_context,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AssumedRole:
+    """STS ``AssumeRoleResponse``."""
+
+    credentials: Credentials
+    assumed_role_user: AssumedRoleUser
+    packed_policy_size: int | None
+    source_identity: str | None
+    session_token_size: int
+    session_token_utilization: int
+
+
+def assume_role(
+    services: Services,
+    caller: Caller,
+    *,
+    role_arn: str,
+    role_session_name: str,
+    policy_arns: Sequence[PolicyDescriptor] = (),
+    policy: str | None = None,
+    duration_seconds: int | None = None,
+    tags: Sequence[Tag] = (),
+    transitive_tag_keys: Sequence[str] = (),
+    external_id: str | None = None,
+    source_identity: str | None = None,
+) -> AssumedRole:
+    """Exchange the caller's credentials for a role's (AWS STS AssumeRole).
+
+    1. parameters; 2. the caller's kind; 3. what a chained session inherits; 4. the trust policy and, where it
+    delegates, the caller's own policies; 5. duration, session policies, credentials.
+    """
+    arn = str(parse_role_arn(role_arn))
+    check_source_identity(source_identity)
+    passed = parse_tags(tags, transitive_tag_keys)
+    arns = check_session_policy(policy, policy_arns)
+
+    verified = caller.authenticated()
+    if verified.principal.kind is PrincipalKind.ROOT:
+        raise AccessDenied("Roles may not be assumed by root accounts.")
+
+    identity = load_identity(services, verified)
+    caller.record.resources.append(arn)
+    inherited = _inherited_tags(verified.session, passed)
+    request = SessionRequest(
+        session_name=role_session_name,
+        tags={**passed, **inherited},
+        transitive_tag_keys=(*transitive_tag_keys, *inherited),
+        inherited=inherited,
+        source_identity=_source_identity(verified.session, source_identity, arn, identity),
+        policy=policy,
+        policy_arns=arns,
+        duration_seconds=duration_seconds,
+    )
+
+    view = services.catalog.role(arn)
+    if view is None:
+        raise _denied(identity, "sts:AssumeRole", arn, "the role does not exist")
+    caller.record.recipient = view.role.account
+    _ask_trust_policy(caller, identity, view, request, external_id)
+
+    issued = issue_session(services, caller, view, request, chained=verified.session is not None)
+    return _answer(issued, request.source_identity)
+
+
+def _inherited_tags(session: RoleSession | None, passed: dict[str, str]) -> dict[str, str]:
+    """The transitive tags of the caller's session. Raises ValidationFailed if the request passes one of them anew."""
+    if session is None:
+        return {}
+    wanted = {key.lower() for key in session.transitive_tag_keys}
+    inherited = {key: value for key, value in session.tags.items() if key.lower() in wanted}
+    names = {key.lower() for key in inherited}
+    if clash := [key for key in passed if key.lower() in names]:
+        raise ValidationFailed(
+            f"One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key"
+            f" from the calling session: {clash[0]}"
+        )
+    return inherited
+
+
+def _source_identity(session: RoleSession | None, asked: str | None, arn: str, identity: Identity) -> str | None:
+    """A source identity stays for the whole chain (IAM User Guide, "monitor and control actions")."""
+    held = session.source_identity if session else None
+    if held is not None and asked is not None and asked != held:
+        raise _denied(identity, "sts:SetSourceIdentity", arn, "the session already has another source identity")
+    return asked if held is None else held
+
+
+def _ask_trust_policy(
+    caller: Caller, identity: Identity, view: RoleView, request: SessionRequest, external_id: str | None
+) -> None:
+    inherited = request.inherited or {}
+    context = {**caller_context(caller, identity), **request.context(), **role_context(view, inherited)}
+    if external_id is not None:
+        context["sts:ExternalId"] = (external_id,)
+    policies = PolicySet(
+        identity=identity.policies,
+        resource=view.trust,
+        resource_is_trust=True,
+        boundary=identity.boundary,
+        session=identity.session_policies,
+    )
+    for action in ("sts:AssumeRole", *request.extra_actions()):
+        access = AccessRequest(identity.principal, action, view.role.arn, view.role.account, context)
+        decision = evaluate(access, policies)
+        if not decision.allowed:
+            raise _denied(identity, action, view.role.arn, decision.sentence())
+
+
+def _denied(identity: Identity, action: str, arn: str, detail: str) -> AccessDenied:
+    """The same sentence whether the role exists or not: the reason is for the audit record."""
+    return AccessDenied(
+        f"User: {identity.principal.arn} is not authorized to perform: {action} on resource: {arn}", detail=detail
+    )
+
+
+def _answer(issued: IssuedSession, source_identity: str | None) -> AssumedRole:
+    return AssumedRole(
+        issued.credentials,
+        issued.assumed_role_user,
+        issued.packed_policy_size,
+        source_identity,
+        issued.session_token_size,
+        issued.session_token_utilization,
+    )

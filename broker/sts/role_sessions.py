@@ -1,0 +1,199 @@
+"""What every way into a role shares: its parameters checked, its trust policy asked, its credentials issued."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from broker.authorization import Context, request_tag_context, tag_context
+from broker.catalog import RoleView
+from broker.credentials.durations import role_session_seconds
+from broker.credentials.issuer import packed_policy_size
+from broker.credentials.session_token import MAX_TOKEN_CHARACTERS
+from broker.domain.arn import ACCOUNT_ID, Arn, assumed_role_arn
+from broker.domain.credentials import Credentials
+from broker.domain.session import PolicyDescriptor, RoleSession, Tag
+from broker.errors import LimitExceeded, MalformedPolicy, ValidationFailed
+from broker.policy.compile import compile_policy
+from broker.policy.document import PolicyKind, policy_size
+from broker.services import Caller, Services
+
+MAX_SESSION_TAGS = 50
+MAX_SESSION_POLICY_ARNS = 10
+MAX_SESSION_POLICY_CHARACTERS = 2_048
+_SESSION_POLICY_CHARACTERS = re.compile(r"[\t\n\r\x20-\xff]+")
+_SOURCE_IDENTITY = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
+_TAG_KEY_RESERVED = "aws:"
+
+
+@dataclass(frozen=True, slots=True)
+class AssumedRoleUser:
+    """STS ``AssumedRoleUser``: the session's names."""
+
+    assumed_role_id: str
+    arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """What a caller, or its identity provider, asks of a session to come.
+
+    ``tags`` include those inherited by role chaining, named again in ``inherited``.
+    """
+
+    session_name: str
+    tags: Mapping[str, str]
+    transitive_tag_keys: tuple[str, ...] = ()
+    inherited: Mapping[str, str] | None = None
+    source_identity: str | None = None
+    policy: str | None = None
+    policy_arns: tuple[str, ...] = ()
+    duration_seconds: int | None = None
+
+    def extra_actions(self) -> tuple[str, ...]:
+        """The permissions that are needed besides the main one (IAM User Guide, "session tags", "source identity")."""
+        tagging = ("sts:TagSession",) if self.tags or self.transitive_tag_keys else ()
+        naming = ("sts:SetSourceIdentity",) if self.source_identity is not None else ()
+        return tagging + naming
+
+    def context(self) -> Context:
+        """The condition keys that the request itself brings."""
+        passed = {key: value for key, value in self.tags.items() if key not in (self.inherited or {})}
+        context = request_tag_context(passed, passed)
+        context["sts:RoleSessionName"] = (self.session_name,)
+        if self.transitive_tag_keys:
+            context["sts:TransitiveTagKeys"] = self.transitive_tag_keys
+        if self.source_identity is not None:
+            context["sts:SourceIdentity"] = (self.source_identity,)
+        if self.duration_seconds is not None:
+            context["sts:DurationSeconds"] = (str(self.duration_seconds),)
+        return context
+
+
+def role_context(view: RoleView, overlay: Mapping[str, str]) -> Context:
+    """Keys of the role to assume; on chaining, inherited tags (``overlay``) replace the role's of the same key."""
+    folded = {key.lower(): value for key, value in overlay.items()}
+    tags = {key: folded.get(key.lower(), value) for key, value in view.role.tags.items()}
+    return {
+        **tag_context("aws:ResourceTag", tags),
+        **tag_context("iam:ResourceTag", tags),
+        "aws:ResourceAccount": (view.role.account,),
+    }
+
+
+def parse_role_arn(text: str) -> Arn:
+    """The ARN of a role. Raises ValidationFailed."""
+    arn = Arn.parse(text)
+    if arn.service != "iam" or arn.region or arn.kind != "role" or not arn.name or not ACCOUNT_ID.fullmatch(arn.account):
+        raise ValidationFailed(f"{text} is invalid")
+    return arn
+
+
+def parse_tags(tags: Sequence[Tag], transitive_tag_keys: Sequence[str]) -> dict[str, str]:
+    """Passed session tags. Raises ValidationFailed for doubled or reserved keys."""
+    keys = [tag.key.lower() for tag in tags]
+    if len(set(keys)) != len(keys):
+        raise ValidationFailed("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+    if len(keys) > MAX_SESSION_TAGS:
+        raise LimitExceeded(f"The number of session tags exceeds the limit of {MAX_SESSION_TAGS}.")
+    if any(key.startswith(_TAG_KEY_RESERVED) for key in keys):
+        raise ValidationFailed("Tag keys that start with aws: are reserved.")
+    if missing := [key for key in transitive_tag_keys if key.lower() not in keys]:
+        raise ValidationFailed(f"The transitive tag key {missing[0]} is not among the session tags.")
+    return {tag.key: tag.value for tag in tags}
+
+
+def check_source_identity(text: str | None) -> None:
+    """Raises ValidationFailed unless it is absent or 2 to 64 of the allowed characters, not beginning ``aws:``."""
+    if text is not None and (not _SOURCE_IDENTITY.fullmatch(text) or text.lower().startswith("aws:")):
+        raise ValidationFailed('Source Identity must match [\\w+=,.@-]{2,64} and not begin with "aws:"')
+
+
+def check_session_policy(policy: str | None, policy_arns: Sequence[PolicyDescriptor]) -> tuple[str, ...]:
+    """The managed policies' ARNs. Raises MalformedPolicy, ValidationFailed, before anything else is looked at."""
+    arns = tuple(descriptor.arn for descriptor in policy_arns)
+    if len(arns) > MAX_SESSION_POLICY_ARNS:
+        raise ValidationFailed(f"The number of policy ARNs exceeds the limit of {MAX_SESSION_POLICY_ARNS}.")
+    if policy is not None:
+        if not _SESSION_POLICY_CHARACTERS.fullmatch(policy):
+            raise MalformedPolicy("The session policy is empty or has characters outside of U+0020 to U+00FF.")
+        if policy_size(policy) > MAX_SESSION_POLICY_CHARACTERS:
+            raise ValidationFailed(f"The session policy exceeds {MAX_SESSION_POLICY_CHARACTERS} characters.")
+        compile_policy(policy, PolicyKind.SESSION)
+    return arns
+
+
+def issue_session(
+    services: Services,
+    caller: Caller,
+    view: RoleView,
+    request: SessionRequest,
+    *,
+    chained: bool,
+    provider: str | None = None,
+    federation: Mapping[str, tuple[str, ...]] | None = None,
+) -> IssuedSession:
+    """Make the session that was allowed. Raises ValidationFailed, PackedPolicyTooLarge."""
+    role = view.role
+    _check_managed(services, request, role.account)
+    packed = packed_policy_size(request.policy, request.policy_arns, request.tags)
+    seconds = role_session_seconds(
+        request.duration_seconds, role_maximum=role.max_session_duration, chained=chained
+    )
+    issued_at = caller.now.replace(microsecond=0)
+    session = RoleSession(
+        account=role.account,
+        role_arn=role.arn,
+        role_id=role.role_id,
+        session_name=request.session_name,
+        issued_at=issued_at,
+        expires_at=issued_at + timedelta(seconds=seconds),
+        chained=chained,
+        tags=request.tags,
+        transitive_tag_keys=request.transitive_tag_keys,
+        source_identity=request.source_identity,
+        session_policy=request.policy,
+        session_policy_arns=request.policy_arns,
+        provider=provider,
+        federation=federation or {},
+    )
+    credentials = services.issuer.issue(session, now=caller.now)
+    user = AssumedRoleUser(
+        f"{role.role_id}:{request.session_name}", assumed_role_arn(role.account, role.name, request.session_name)
+    )
+    return IssuedSession(credentials, user, packed)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedSession:
+    """Credentials and what STS answers beside them."""
+
+    credentials: Credentials
+    assumed_role_user: AssumedRoleUser
+    packed_policy_size: int | None
+
+    @property
+    def session_token_size(self) -> int:
+        """Bytes of the session token."""
+        return len(self.credentials.session_token)
+
+    @property
+    def session_token_utilization(self) -> int:
+        """The token's share of the longest that we issue, in percent."""
+        return -(-100 * self.session_token_size // MAX_TOKEN_CHARACTERS)
+
+
+def _check_managed(services: Services, request: SessionRequest, account: str) -> None:
+    """Managed session policies must exist in the role's account, and count into the size limit."""
+    size = 0 if request.policy is None else policy_size(request.policy)
+    for arn in request.policy_arns:
+        source = services.catalog.managed_policy(arn) if arn.split(":", 5)[4:5] == [account] else None
+        if source is None:
+            raise ValidationFailed(f"The policy {arn} does not exist in the role's account or is not attachable.")
+        size += policy_size(source.policy.document.text)
+    if size > MAX_SESSION_POLICY_CHARACTERS:
+        raise ValidationFailed(
+            f"Inline and managed session policies together exceed {MAX_SESSION_POLICY_CHARACTERS} characters."
+        )
