@@ -70,7 +70,7 @@ def render(call: CallRecord) -> str:
         "sourceIPAddress": call.source_ip,
         "userAgent": call.user_agent[:_MAX_TEXT],
         "requestParameters": _parameters(call.parameters),
-        "responseElements": None if call.read_only else _plain(call.response),
+        "responseElements": _plain(call.response),
         "requestID": call.request_id,
         "eventID": str(uuid.uuid4()),
         "readOnly": call.read_only,

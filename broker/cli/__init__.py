@@ -1,0 +1,39 @@
+"""The ``accredit`` command: each group parses its arguments, calls the product and prints."""
+
+from __future__ import annotations
+
+import click
+
+from broker import __version__
+from broker.cli.audit import audit
+from broker.cli.config import config
+from broker.cli.demo import demo
+from broker.cli.init import init
+from broker.cli.keys import keys
+from broker.cli.serve import serve
+from broker.errors import BrokerError
+
+
+class _Group(click.Group):
+    """Shows refusals as one line instead of a trace."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokerError as error:
+            raise click.ClickException(error.message) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Accredit: external identities in, short-lived signed role credentials out."""
+
+
+@main.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(f"accredit {__version__}")
+
+
+for command in (init, serve, keys, config, audit, demo):
+    main.add_command(command)

@@ -1,0 +1,73 @@
+"""The composition root: the only module that builds concrete parts and puts them together."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from flask import Flask
+
+from broker.audit.log import AuditLog
+from broker.aws.endpoint import AwsEndpoint
+from broker.catalog import Catalog
+from broker.configure import apply_configuration, check_configuration
+from broker.credentials.issuer import CredentialIssuer
+from broker.credentials.keyring import KeyRing
+from broker.credentials.masterkey import load_master_key
+from broker.health import health_pages
+from broker.housekeeping import start_housekeeping
+from broker.provider_pool import ProviderPool
+from broker.services import Services
+from broker.settings import Settings, load_settings
+from broker.store.engine import Database
+from broker.store.identity_providers import ProviderRecord
+from broker.store.schema import migrate
+from providers.fetch import FetchGate, Fetcher
+from providers.registry import PROVIDERS
+
+
+def open_database(settings: Settings) -> Database:
+    return Database(settings.store.url, settings.directory, connections=settings.server.threads + 2)
+
+
+def prepare(directory: Path) -> Settings:
+    """Before the workers start: check the configuration, migrate the database, apply what the file declares.
+
+    Raises ConfigurationError.
+    """
+    settings = load_settings(directory)
+    master_key = load_master_key(settings.file(settings.keys.master_key_file), os.environ)
+    declaration = check_configuration(settings, master_key)
+    database = open_database(settings)
+    try:
+        migrate(database)
+        apply_configuration(database, declaration, master_key)
+    finally:
+        database.close()
+    return settings
+
+
+def build_services(settings: Settings) -> Services:
+    """The parts, for this process."""
+    master_key = load_master_key(settings.file(settings.keys.master_key_file), os.environ)
+    database = open_database(settings)
+    ring = KeyRing(database, master_key)
+    return Services(
+        settings=settings,
+        database=database,
+        catalog=Catalog(database, master_key),
+        ring=ring,
+        issuer=CredentialIssuer(ring),
+        providers=_provider_pool(settings),
+        audit=AuditLog(database, read_flush_seconds=settings.audit.read_flush_milliseconds / 1000),
+    )
+
+
+def create_app(directory: Path) -> Flask:
+    """The WSGI application of one worker: AWS calls first, pages behind them."""
+    services = build_services(load_settings(directory))
+    pages = Flask("broker", static_folder=None)
+    pages.register_blueprint(health_pages(services))
+    pages.wsgi_app = AwsEndpoint(services, pages.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
+    start_housekeeping(services)
+    return pages

@@ -1,0 +1,107 @@
+"""Every operation that is served: the feature list of the AWS interface.
+
+An operation is a plain typed function; what it takes and answers is the service model's business. A parameter of the
+model that the function does not take is refused by name.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from broker.aws.codec.query import compile_input
+from broker.aws.codec.xml import compile_output
+from broker.aws.errors import InvalidParameter
+from broker.aws.model import Operation, load_service
+from broker.domain.session import PolicyDescriptor, Tag
+from broker.sts.assume_role import assume_role
+from broker.sts.federation import assume_role_with_web_identity
+from broker.sts.identity import get_access_key_info, get_caller_identity
+
+
+class Effect(Enum):
+    """What a successful call does, which decides when its audit record must be on disk."""
+
+    READ = "read"
+    ISSUE = "issue"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    handler: Callable[..., object]
+    effect: Effect
+
+
+OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
+    "sts": {
+        "AssumeRole": Entry(assume_role, Effect.ISSUE),
+        "AssumeRoleWithWebIdentity": Entry(assume_role_with_web_identity, Effect.ISSUE),
+        "GetAccessKeyInfo": Entry(get_access_key_info, Effect.READ),
+        "GetCallerIdentity": Entry(get_caller_identity, Effect.READ),
+    },
+}
+
+STRUCTURES: Mapping[str, Callable[..., object]] = {"Tag": Tag, "PolicyDescriptorType": PolicyDescriptor}
+"""Shapes that arrive as one of our types."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An operation ready to be called."""
+
+    name: str
+    service: str
+    event_source: str
+    namespace: str
+    authenticated: bool
+    effect: Effect
+    handler: Callable[..., object]
+    parse: Callable[[Mapping[str, str]], dict[str, object]]
+    render: Callable[[object, str], bytes]
+    accepted: frozenset[str]
+
+    def arguments(self, parameters: Mapping[str, str]) -> dict[str, object]:
+        """The handler's arguments. Raises ValidationFailed, InvalidParameter."""
+        arguments = self.parse(parameters)
+        if refused := arguments.keys() - self.accepted:
+            raise InvalidParameter(f"The parameter {min(refused)} of {self.name} is not supported.")
+        return arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One version of one service: what is served of it, and what else its model has."""
+
+    namespace: str
+    served: Mapping[str, Served]
+    known: frozenset[str]
+
+
+def load_apis() -> dict[str, Api]:
+    """API version -> API."""
+    apis = {}
+    for name, entries in OPERATIONS.items():
+        service = load_service(name)
+        served = {
+            action: _serve(service.signing_name, service.xml_namespace, service.operations[action], entry)
+            for action, entry in entries.items()
+        }
+        apis[service.api_version] = Api(service.xml_namespace, served, frozenset(service.operations))
+    return apis
+
+
+def _serve(service: str, namespace: str, operation: Operation, entry: Entry) -> Served:
+    return Served(
+        name=operation.name,
+        service=service,
+        event_source=f"{service}.amazonaws.com",
+        namespace=namespace,
+        authenticated=operation.authenticated,
+        effect=entry.effect,
+        handler=entry.handler,
+        parse=compile_input(operation, STRUCTURES),
+        render=compile_output(operation),
+        accepted=frozenset(inspect.signature(entry.handler).parameters) - {"services", "caller"},
+    )

@@ -1,0 +1,33 @@
+"""``accredit audit``: the audit record."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from broker.audit.query import tail as read_tail
+from broker.settings import load_settings
+from broker.store.engine import Database
+
+
+@click.group()
+def audit() -> None:
+    """The audit record."""
+
+
+@audit.command()
+@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("-n", "--count", default=10, type=click.IntRange(1, 10_000), help="How many events.")
+def tail(directory: Path, count: int) -> None:
+    """Print the last events of DIRECTORY, one JSON object a line."""
+    settings = load_settings(directory)
+    database = Database(settings.store.url, directory)
+    try:
+        with database.read() as connection:
+            events = read_tail(connection, count)
+    finally:
+        database.close()
+    for event in events:
+        click.echo(json.dumps(event))

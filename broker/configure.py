@@ -1,0 +1,311 @@
+"""Brings the store to what the configuration file declares: accounts, policies, roles, users, identity providers.
+
+Declared objects are made or brought to the declared state; what the file does not name is left alone. Everything is
+checked before anything is written, and written in one transaction together with its audit record.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+from sqlalchemy import Connection
+
+from broker.audit.event import CallRecord, render
+from broker.audit.log import append
+from broker.credentials.durations import ROLE_MAXIMUM_SECONDS, ROLE_MINIMUM_MAXIMUM_SECONDS
+from broker.credentials.keyids import POLICY_ID, ROLE_ID, USER_ID, account_of, derived_access_key_id, new_unique_id
+from broker.credentials.long_term import seal_secret
+from broker.domain.arn import ACCOUNT_ID, oidc_provider_arn, policy_arn, role_arn, user_arn
+from broker.errors import BrokerError, ConfigurationError
+from broker.policy.document import PolicyKind, parse_policy
+from broker.settings import (
+    AccessKeyEntry,
+    IdentityProviderEntry,
+    InlinePolicyEntry,
+    PolicyEntry,
+    RoleEntry,
+    Settings,
+    UserEntry,
+)
+from broker.store.access_keys import AccessKeyRow, put_access_key
+from broker.store.accounts import put_account
+from broker.store.engine import Database
+from broker.store.entities import put_entity, replace_policies
+from broker.store.identity_providers import ProviderRecord, put_provider
+from broker.store.policies import put_policy
+from broker.store.roles import put_role_details
+
+_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
+_POLICY_NAME = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
+_PATH = re.compile(r"/(?:[!-~]{1,510}/)?")
+_SECRET_MINIMUM = 16
+_RESERVED_PREFIXES = frozenset({"aws", "sts", "iam", "saml", "ldap"})
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredKey:
+    """An access key of the configuration, with its secret read."""
+
+    account: str
+    user_name: str
+    access_key_id: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Policies:
+    """Whose an entity is, and the policies that bind it; ``attached`` and ``boundary`` are ARNs."""
+
+    account: str
+    inline: Mapping[str, str]
+    attached: tuple[str, ...]
+    boundary: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """The checked configuration: documents read, names complete."""
+
+    accounts: Mapping[str, str]
+    policies: tuple[tuple[PolicyEntry, str, str, str], ...]
+    """Entry, account, ARN, document."""
+    roles: tuple[tuple[RoleEntry, str, _Policies], ...]
+    """Entry, trust policy, the rest."""
+    users: tuple[tuple[UserEntry, _Policies], ...]
+    keys: tuple[DeclaredKey, ...]
+    providers: tuple[ProviderRecord, ...]
+
+
+def check_configuration(settings: Settings, master_key: bytes, environ: Mapping[str, str] | None = None) -> Declaration:
+    """Read and check all that the file declares. Raises ConfigurationError naming the entry."""
+    reader = _Reader(settings, master_key, os.environ if environ is None else environ)
+    return Declaration(
+        reader.accounts,
+        tuple(reader.policy(entry) for entry in settings.policy),
+        tuple(reader.role(entry) for entry in settings.role),
+        tuple(reader.user(entry) for entry in settings.user),
+        tuple(key for entry in settings.user for key in reader.keys(entry)),
+        tuple(reader.provider(entry) for entry in settings.identity_provider),
+    )
+
+
+def apply_configuration(database: Database, declaration: Declaration, master_key: bytes) -> None:
+    """Make the store agree with ``declaration``, all of it or nothing."""
+    now = datetime.now(UTC)
+    moment = int(now.timestamp())
+    with database.change() as connection:
+        for account, alias in declaration.accounts.items():
+            put_account(connection, account, alias, moment)
+        for policy, account, arn, document in declaration.policies:
+            put_policy(
+                connection,
+                new_id=new_unique_id(POLICY_ID),
+                account=account,
+                name=policy.name,
+                path=policy.path,
+                arn=arn,
+                document=document,
+                now=moment,
+            )
+        for role, trust, policies in declaration.roles:
+            role_id = _put_entity(connection, "role", role, policies, moment)
+            put_role_details(
+                connection,
+                role_id,
+                trust_policy=trust,
+                max_session_duration=role.max_session_duration,
+                description=role.description,
+            )
+        users = {
+            (policies.account, user.name): _put_entity(connection, "user", user, policies, moment)
+            for user, policies in declaration.users
+        }
+        for key in declaration.keys:
+            sealed = seal_secret(master_key, key.access_key_id, key.secret)
+            owner = users[key.account, key.user_name]
+            put_access_key(connection, AccessKeyRow(key.access_key_id, key.account, owner, True, sealed), moment)
+        for provider in declaration.providers:
+            put_provider(connection, provider, moment)
+        append(connection, [render(_record(declaration, now))])
+
+
+def _put_entity(
+    connection: Connection, kind: Literal["role", "user"], entry: RoleEntry | UserEntry, policies: _Policies, now: int
+) -> str:
+    """The entity's unique id."""
+    entity_id = put_entity(
+        connection,
+        new_id=new_unique_id(ROLE_ID if kind == "role" else USER_ID),
+        kind=kind,
+        account=policies.account,
+        name=entry.name,
+        path=entry.path,
+        arn=_arn(kind, policies.account, entry),
+        permissions_boundary=policies.boundary,
+        tags=entry.tags,
+        now=now,
+    )
+    replace_policies(connection, entity_id, inline=policies.inline, attached=policies.attached)
+    return entity_id
+
+
+def _arn(kind: str, account: str, entry: RoleEntry | UserEntry) -> str:
+    return (role_arn if kind == "role" else user_arn)(account, entry.path, entry.name)
+
+
+def _record(declaration: Declaration, now: datetime) -> CallRecord:
+    record = CallRecord(str(uuid.uuid4()), now, event_source="accredit", event_name="ApplyConfiguration")
+    record.read_only = False
+    record.parameters = {
+        "accounts": list(declaration.accounts),
+        "policies": [arn for _, _, arn, _ in declaration.policies],
+        "roles": [_arn("role", policies.account, role) for role, _, policies in declaration.roles],
+        "users": [_arn("user", policies.account, user) for user, policies in declaration.users],
+        "access_key_ids": [key.access_key_id for key in declaration.keys],
+        "identity_providers": [provider.arn for provider in declaration.providers],
+    }
+    return record
+
+
+class _Reader:
+    """Turns entries into checked values."""
+
+    def __init__(self, settings: Settings, master_key: bytes, environ: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._master_key = master_key
+        self._environ = environ
+        self.accounts = {entry.id: entry.alias for entry in settings.account}
+        for account in self.accounts:
+            if not ACCOUNT_ID.fullmatch(account):
+                raise ConfigurationError(f"[[account]] id {account!r}: an account id has 12 digits")
+        self._default = next(iter(self.accounts), "")
+        self._policy_arns = {
+            (self._account(entry.account, entry.name), entry.name): policy_arn(
+                self._account(entry.account, entry.name), entry.path, entry.name
+            )
+            for entry in settings.policy
+        }
+
+    def policy(self, entry: PolicyEntry) -> tuple[PolicyEntry, str, str, str]:
+        where = f"[[policy]] {entry.name}"
+        self._check_name(where, entry.name, entry.path, _POLICY_NAME)
+        account = self._account(entry.account, where)
+        document = self._document(where, entry.document, entry.document_file, PolicyKind.IDENTITY)
+        return entry, account, self._policy_arns[account, entry.name], document
+
+    def role(self, entry: RoleEntry) -> tuple[RoleEntry, str, _Policies]:
+        where = f"[[role]] {entry.name}"
+        self._check_name(where, entry.name, entry.path, _NAME)
+        if not ROLE_MINIMUM_MAXIMUM_SECONDS <= entry.max_session_duration <= ROLE_MAXIMUM_SECONDS:
+            raise ConfigurationError(f"{where}: max_session_duration must be between 3600 and 43200 seconds")
+        trust = self._document(where, entry.trust_policy, entry.trust_policy_file, PolicyKind.TRUST)
+        return entry, trust, self._policies(where, entry)
+
+    def user(self, entry: UserEntry) -> tuple[UserEntry, _Policies]:
+        where = f"[[user]] {entry.name}"
+        self._check_name(where, entry.name, entry.path, _NAME)
+        return entry, self._policies(where, entry)
+
+    def keys(self, entry: UserEntry) -> list[DeclaredKey]:
+        where = f"[[user.access_key]] of {entry.name}"
+        account = self._account(entry.account, where)
+        return [
+            DeclaredKey(account, entry.name, self._key_id(where, account, entry, key), self._secret(where, key))
+            for key in entry.access_key
+        ]
+
+    def provider(self, entry: IdentityProviderEntry) -> ProviderRecord:
+        where = f"[[identity_provider]] {entry.issuer}"
+        account = self._account(entry.account, where)
+        if not entry.issuer.startswith(("https://", "http://")) or not entry.client_ids:
+            raise ConfigurationError(f"{where}: needs an https:// issuer and at least one of client_ids")
+        if entry.issuer.partition("://")[2].lower() in _RESERVED_PREFIXES:
+            raise ConfigurationError(f"{where}: its condition keys would be mistaken for the broker's own")
+        if entry.issuer.startswith("http://") and not self._settings.fetch.allow_http_loopback:
+            raise ConfigurationError(f"{where}: http needs fetch.allow_http_loopback")
+        settings = msgspec.to_builtins(entry)
+        for name in ("account", "kind", "jwks_file", "ca_file"):
+            settings.pop(name)
+        settings["jwks"] = self._text(where, entry.jwks_file) if entry.jwks_file else None
+        settings["ca"] = self._text(where, entry.ca_file) if entry.ca_file else None
+        arn = oidc_provider_arn(account, entry.issuer)
+        return ProviderRecord(arn, account, entry.kind, entry.issuer, settings)
+
+    def _account(self, account: str, where: str) -> str:
+        found = account or self._default
+        if found not in self.accounts:
+            raise ConfigurationError(f"{where}: account {found or '(none)'} is not among [[account]]")
+        return found
+
+    def _check_name(self, where: str, name: str, path: str, pattern: re.Pattern[str]) -> None:
+        if not pattern.fullmatch(name):
+            raise ConfigurationError(f"{where}: a name has letters, digits and +=,.@_- alone, 64 (policies: 128) at most")
+        if not _PATH.fullmatch(path):
+            raise ConfigurationError(f"{where}: path {path!r} must begin and end with /")
+
+    def _document(self, where: str, text: str, file: str, kind: PolicyKind) -> str:
+        if bool(text) == bool(file):
+            raise ConfigurationError(f"{where}: give the policy either as text or as a file")
+        document = text or self._text(where, file)
+        try:
+            parse_policy(document, kind)
+        except BrokerError as error:
+            raise ConfigurationError(f"{where}: {error.message}") from None
+        return document
+
+    def _policies(self, where: str, entry: RoleEntry | UserEntry) -> _Policies:
+        account = self._account(entry.account, where)
+        boundary = entry.permissions_boundary
+        return _Policies(
+            account,
+            {inline.name: self._inline(f"{where} inline policy {inline.name}", inline) for inline in entry.inline_policy},
+            tuple(self._policy_arn(where, account, name) for name in entry.policies),
+            self._policy_arn(where, account, boundary) if boundary else None,
+        )
+
+    def _inline(self, where: str, entry: InlinePolicyEntry) -> str:
+        return self._document(where, entry.document, entry.document_file, PolicyKind.IDENTITY)
+
+    def _policy_arn(self, where: str, account: str, name: str) -> str:
+        arn = name if name.startswith("arn:") else self._policy_arns.get((account, name))
+        if arn not in self._policy_arns.values():
+            raise ConfigurationError(f"{where}: policy {name} is not among [[policy]]")
+        return str(arn)
+
+    def _key_id(self, where: str, account: str, user: UserEntry, key: AccessKeyEntry) -> str:
+        if bool(key.secret_file) == bool(key.secret_env):
+            raise ConfigurationError(f"{where}: give either secret_file or secret_env")
+        if not key.id:
+            handle = f"configured-access-key\x00{account}\x00{user.name}\x00{key.secret_file}\x00{key.secret_env}"
+            return derived_access_key_id(account, self._master_key, handle)
+        try:
+            named = account_of(key.id)
+        except BrokerError:
+            named = ""
+        if named != account or not key.id.startswith("AKIA"):
+            raise ConfigurationError(f"{where}: id {key.id} is no access key id of account {account}; leave it out")
+        return key.id
+
+    def _secret(self, where: str, key: AccessKeyEntry) -> str:
+        if key.secret_env:
+            secret = self._environ.get(key.secret_env, "")
+            source = f"environment variable {key.secret_env}"
+        else:
+            secret, source = self._text(where, key.secret_file), key.secret_file
+        secret = secret.strip()
+        if len(secret) < _SECRET_MINIMUM:
+            raise ConfigurationError(f"{where}: {source} holds no secret of at least {_SECRET_MINIMUM} characters")
+        return secret
+
+    def _text(self, where: str, name: str) -> str:
+        try:
+            return self._settings.file(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{where}: {name} cannot be read: {error}") from None

@@ -1,0 +1,202 @@
+"""The main job before your eyes: an external identity becomes role credentials, and what is refused says why."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from broker.audit.query import tail
+from broker.demo.idp import DemoIdentityProvider
+from broker.demo.site import SUBJECT, make_site, role, token_file, write_aws_config
+from broker.settings import load_settings
+from broker.store.engine import Database
+
+_START_SECONDS = 30
+_TOKEN_REFRESH_SECONDS = 300
+_READ_FLUSH_SECONDS = 0.2
+
+
+class StepFailed(Exception):
+    """A step did not do what it should."""
+
+
+class Story:
+    """Runs the steps against a broker of its own; ``say`` takes each line."""
+
+    def __init__(self, directory: Path, port: int, say: Callable[[str], None]) -> None:
+        self.directory = directory
+        self.endpoint = f"http://127.0.0.1:{port}"
+        self._port = port
+        self._say = say
+        self._idp = DemoIdentityProvider()
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> None:
+        """Every step, each announced by a tick. Raises StepFailed."""
+        self._set_up()
+        self._start()
+        developer = self._federate()
+        self._chain(developer)
+        self._refuse(developer)
+        self._show_audit()
+
+    def keep_serving(self) -> None:
+        """Until interrupted; the token file stays fresh."""
+        while self._server is not None and self._server.poll() is None:
+            time.sleep(_TOKEN_REFRESH_SECONDS)
+            self._write_token()
+
+    def close(self) -> None:
+        """Stop the server, draining."""
+        if self._server is not None and self._server.poll() is None:
+            self._server.send_signal(signal.SIGTERM)
+            self._server.wait(30)
+        self._idp.close()
+
+    def _set_up(self) -> None:
+        make_site(self.directory, self._idp.issuer, self._port)
+        write_aws_config(self.directory, self._port)
+        self._write_token()
+        self._tick(f"made {self.directory}: configuration, keys, SQLite database, three roles")
+        self._tick(f"demo identity provider at {self._idp.issuer}")
+
+    def _start(self) -> None:
+        started = time.monotonic()
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "broker.cli", "serve", str(self.directory)], stdin=subprocess.DEVNULL
+        )
+        while not self._ready():
+            if self._server.poll() is not None or time.monotonic() - started > _START_SECONDS:
+                raise StepFailed("the broker did not start")
+            time.sleep(0.05)
+        self._tick(f"broker ready at {self.endpoint} after {time.monotonic() - started:.1f} s")
+
+    def _ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.endpoint}/readyz", timeout=2) as answer:  # noqa: S310  # loopback
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def _federate(self) -> Any:
+        self._detail(f"the workload's OIDC token says: sub = {SUBJECT}")
+        answer = self._sts().assume_role_with_web_identity(
+            RoleArn=role("developer"), RoleSessionName="demo", WebIdentityToken=self._idp.token(SUBJECT)
+        )
+        credentials = answer["Credentials"]
+        self._tick(f"AssumeRoleWithWebIdentity: {credentials['AccessKeyId']} until {credentials['Expiration']:%H:%M:%S} UTC")
+        developer = self._sts(credentials)
+        self._whoami(developer, "assumed-role/developer/demo")
+        return developer
+
+    def _chain(self, developer: Any) -> None:
+        answer = developer.assume_role(RoleArn=role("auditor"), RoleSessionName="demo")
+        self._tick("AssumeRole from these credentials into a second role")
+        self._whoami(self._sts(answer["Credentials"]), "assumed-role/auditor/demo")
+
+    def _refuse(self, developer: Any) -> None:
+        anonymous = self._sts()
+        with self._refused("AccessDenied", "another branch's token"):
+            anonymous.assume_role_with_web_identity(
+                RoleArn=role("developer"),
+                RoleSessionName="demo",
+                WebIdentityToken=self._idp.token("repo:example/app:ref:refs/heads/experiment"),
+            )
+        with self._refused("InvalidIdentityToken", "a token changed after signing"):
+            head, _, rest = self._idp.token(SUBJECT).partition(".")
+            anonymous.assume_role_with_web_identity(
+                RoleArn=role("developer"), RoleSessionName="demo", WebIdentityToken=f"{head}.{_changed(rest)}"
+            )
+        with self._refused("AccessDenied", "a role whose trust policy asks for an external id"):
+            developer.assume_role(RoleArn=role("administrator"), RoleSessionName="demo")
+
+    @contextmanager
+    def _refused(self, code: str, what: str) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            found = error.response["Error"]
+            if found["Code"] != code:
+                raise StepFailed(f"{what}: expected {code}, got {found['Code']}: {found['Message']}") from error
+            self._tick(f"refused, {what}: {code}")
+            self._detail(f"the caller reads:  {found['Message']}")
+            self._detail(f"the record says:   {self._last_reason()}")
+        else:
+            raise StepFailed(f"{what} was not refused")
+
+    def _last_reason(self) -> str:
+        event = self._events(1)[-1]
+        return str(event.get("additionalEventData", {}).get("reason", ""))
+
+    def _show_audit(self) -> None:
+        events = [event for event in self._events(20) if event["eventSource"].endswith(".amazonaws.com")]
+        if len(events) != 7:
+            raise StepFailed(f"7 calls left {len(events)} audit events")
+        self._tick("every call left exactly one audit event:")
+        for event in events:
+            who = event["userIdentity"]
+            name = who.get("arn") or who.get("userName") or who["type"]
+            self._detail(f"{event['eventTime']}  {event['eventName']:26} {event.get('errorCode', 'ok'):21} {name}")
+
+    def _events(self, count: int) -> list[dict[str, Any]]:
+        time.sleep(_READ_FLUSH_SECONDS)  # records of read-only calls are on disk within 100 ms
+        database = Database(load_settings(self.directory).store.url, self.directory)
+        try:
+            with database.read() as connection:
+                return tail(connection, count)
+        finally:
+            database.close()
+
+    def _whoami(self, client: Any, suffix: str) -> None:
+        arn = client.get_caller_identity()["Arn"]
+        if not arn.endswith(suffix):
+            raise StepFailed(f"GetCallerIdentity says {arn}")
+        self._tick(f"GetCallerIdentity: {arn}")
+
+    def _sts(self, credentials: dict[str, Any] | None = None) -> Any:
+        found = credentials or {}
+        return boto3.client(
+            "sts",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=found.get("AccessKeyId", "unused"),
+            aws_secret_access_key=found.get("SecretAccessKey", "unused"),
+            aws_session_token=found.get("SessionToken"),
+            config=Config(retries={"max_attempts": 0}, proxies={}),
+        )
+
+    def _write_token(self) -> None:
+        path = token_file(self.directory)
+        fresh = path.with_suffix(".new")
+        fresh.write_text(self._idp.token(SUBJECT) + "\n", encoding="ascii")
+        os.replace(fresh, path)
+
+    def _tick(self, text: str) -> None:
+        self._say(f"  \N{CHECK MARK} {text}")
+
+    def _detail(self, text: str) -> None:
+        self._say(f"      {text}")
+
+
+def _changed(rest: str) -> str:
+    """The payload with another subject, under the old signature."""
+    payload, _, signature = rest.partition(".")
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    claims["sub"] = "repo:example/app:ref:refs/heads/changed"
+    encoded = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    return f"{encoded}.{signature}"

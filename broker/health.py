@@ -1,0 +1,61 @@
+"""Health for load balancers and people: is the process up, can it serve, what is it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from flask import Blueprint, Response, jsonify
+from sqlalchemy.exc import SQLAlchemyError
+
+from broker import __version__
+from broker.services import Services
+from broker.store.schema import is_current
+
+_HOME = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Accredit</title>
+<h1>Accredit</h1>
+<p>Identity federation and token broker, version {version}.</p>
+<p>This address is an AWS STS endpoint. Point any AWS client at it:</p>
+<pre>AWS_ENDPOINT_URL_STS={base_url} aws sts get-caller-identity</pre>
+"""
+
+
+def health_pages(services: Services) -> Blueprint:
+    pages = Blueprint("health", __name__)
+
+    @pages.get("/")
+    def home() -> Response:
+        response = Response(_HOME.format(version=__version__, base_url=services.settings.base_url()))
+        response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+        return response
+
+    @pages.get("/healthz")
+    def healthz() -> Response:
+        """The process answers."""
+        return _json({"status": "ok"})
+
+    @pages.get("/readyz")
+    def readyz() -> Response:
+        """The store answers with the schema we need, and there is a key to seal with."""
+        try:
+            ready = is_current(services.database)
+            services.ring.sealing_key(datetime.now(UTC))
+        except (SQLAlchemyError, LookupError):
+            ready = False
+        return _json({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
+
+    @pages.get("/version")
+    def version() -> Response:
+        return _json({"name": "accredit", "version": __version__})
+
+    return pages
+
+
+def _json(body: dict[str, str], status: int = 200) -> Response:
+    response = jsonify(body)
+    response.status_code = status
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,42 @@
+"""What every worker does in the background: notice other nodes' changes, keep identity providers' keys warm."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from broker.services import Services
+from broker.store.identity_providers import list_providers
+
+_POLL_SECONDS = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+def start_housekeeping(services: Services) -> None:
+    """Start the worker's background thread; it ends with the process."""
+    threading.Thread(target=_run, args=(services,), name="housekeeping", daemon=True).start()
+
+
+def _run(services: Services) -> None:
+    warmed = -1
+    while True:
+        try:
+            services.database.poll()
+            if warmed != services.database.revision():
+                warmed = services.database.revision()
+                _warm_providers(services)
+        except SQLAlchemyError as error:
+            _log.warning("the store does not answer", extra={"error": repr(error)})
+        time.sleep(_POLL_SECONDS)
+
+
+def _warm_providers(services: Services) -> None:
+    """Have the keys of every registered issuer before the first token comes."""
+    with services.database.read() as connection:
+        records = list_providers(connection)
+    for record in records:
+        services.providers.get(record).prefetch()

@@ -1,0 +1,75 @@
+"""Makes a data directory: what ``accredit init`` does, once."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from broker.audit.event import CallRecord, render
+from broker.audit.log import append
+from broker.credentials.keyids import LONG_TERM, new_access_key_id, new_secret_access_key
+from broker.credentials.keyring import add_key
+from broker.credentials.long_term import seal_secret
+from broker.credentials.masterkey import create_master_key, load_master_key
+from broker.domain.secret import Secret
+from broker.errors import AlreadyExists
+from broker.settings import CONFIG_FILE, KeySettings, load_settings
+from broker.store.access_keys import AccessKeyRow, put_access_key
+from broker.store.accounts import put_account
+from broker.store.engine import Database
+from broker.store.schema import migrate
+
+_ACCOUNT_MARK = "000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class RootKey:
+    """The account's root access key."""
+
+    access_key_id: str
+    secret_access_key: Secret
+
+
+def initialize(directory: Path, account: str) -> RootKey:
+    """Make ``directory`` for ``account`` (12 digits). Raises AlreadyExists if there is something in it."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if any(directory.iterdir()):
+        raise AlreadyExists(f"{directory} is not empty")
+    example = example_configuration().replace(_ACCOUNT_MARK, account)
+    (directory / CONFIG_FILE).write_text(example, encoding="utf-8")
+    master_key_path = directory / KeySettings().master_key_file
+    create_master_key(master_key_path)
+    settings = load_settings(directory)
+    database = Database(settings.store.url, directory)
+    try:
+        migrate(database)
+        return _first_objects(database, load_master_key(master_key_path, os.environ), account)
+    finally:
+        database.close()
+
+
+def example_configuration() -> str:
+    """The commented configuration file, from the installed package or from the checkout."""
+    here = Path(__file__).resolve().parent
+    installed = here / "_config"
+    source = installed if installed.is_dir() else here.parent / "config"
+    return (source / "accredit.example.toml").read_text(encoding="utf-8")
+
+
+def _first_objects(database: Database, master_key: bytes, account: str) -> RootKey:
+    now = datetime.now(UTC)
+    moment = int(now.timestamp())
+    root = RootKey(new_access_key_id(LONG_TERM, account), Secret(new_secret_access_key()))
+    sealed = seal_secret(master_key, root.access_key_id, root.secret_access_key.reveal())
+    record = CallRecord(str(uuid.uuid4()), now, event_source="accredit", event_name="Initialize", read_only=False)
+    record.recipient = account
+    record.parameters = {"account_id": account, "access_key_id": root.access_key_id}
+    with database.change() as connection:
+        put_account(connection, account, "", moment)
+        put_access_key(connection, AccessKeyRow(root.access_key_id, account, None, True, sealed), moment)
+        add_key(connection, master_key, now=now, activation_seconds=0)
+        append(connection, [render(record)])
+    return root

@@ -1,0 +1,108 @@
+"""Runs the WSGI application under granian, or gunicorn where that is wanted.
+
+The parent prepares the store and forks the workers; each builds its own application, so that nothing of a connection
+is shared. Options of the command line reach the workers through the environment, as any other setting may.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from broker.app import create_app, prepare
+from broker.errors import BrokerError
+from broker.logs import configure_logging
+from broker.settings import Settings, parse_bind
+
+_log = logging.getLogger(__name__)
+
+
+def run(directory: Path, overrides: Mapping[str, object]) -> None:
+    """Serve until told to stop. Raises ConfigurationError before anything is served."""
+    for name, value in overrides.items():
+        os.environ[f"ACCREDIT_SERVER_{name.upper()}"] = str(value)
+    settings = prepare(directory)
+    configure_logging(settings.log.level)
+    {"granian": _run_granian, "gunicorn": _run_gunicorn}[settings.server.engine](directory, settings)
+
+
+def _prepare_again(directory: Path) -> None:
+    """On reload: a configuration that cannot be used is refused, and the old state goes on."""
+    try:
+        prepare(directory)
+    except BrokerError as error:
+        _log.error("configuration not applied", extra={"error": error.message})
+
+
+def _run_granian(directory: Path, settings: Settings) -> None:
+    from granian import Granian
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
+    from granian.log import LogLevels
+
+    address, port = parse_bind(settings.server.bind)
+    server = Granian(
+        "broker.app",
+        address=address,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=settings.server.workers,
+        blocking_threads=settings.server.threads,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        websockets=False,
+        ssl_cert=Path(settings.server.tls_certificate) if settings.server.tls_certificate else None,
+        ssl_key=Path(settings.server.tls_key) if settings.server.tls_key else None,
+        log_level=LogLevels.warning,
+        respawn_failed_workers=True,
+        workers_kill_timeout=settings.server.drain_seconds,
+    )
+    server.on_startup(lambda: _announce(settings))
+    server.on_reload(lambda: _prepare_again(directory))
+    server.serve(target_loader=_Loader(directory), wrap_loader=False)
+
+
+class _Loader:
+    """Builds the application inside a worker."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def __call__(self, *_: object) -> Any:
+        return create_app(self._directory).wsgi_app
+
+
+def _run_gunicorn(directory: Path, settings: Settings) -> None:
+    try:
+        from gunicorn.app.base import BaseApplication
+    except ImportError:
+        raise BrokerError("server.engine is gunicorn, which is not installed: pip install 'accredit[gunicorn]'") from None
+
+    class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+        def load_config(self) -> None:
+            options = {
+                "bind": settings.server.bind,
+                "workers": settings.server.workers,
+                "worker_class": "gthread",
+                "threads": settings.server.threads,
+                "certfile": settings.server.tls_certificate or None,
+                "keyfile": settings.server.tls_key or None,
+                "graceful_timeout": settings.server.drain_seconds,
+                "loglevel": "warning",
+                "when_ready": lambda _server: _announce(settings),
+                "on_reload": lambda _server: _prepare_again(directory),
+            }
+            for name, value in options.items():
+                self.cfg.set(name, value)
+
+        def load(self) -> Any:
+            return create_app(directory).wsgi_app
+
+    Application().run()
+
+
+def _announce(settings: Settings) -> None:
+    _log.info("serving", extra={"bind": settings.server.bind, "url": settings.base_url()})

@@ -1,0 +1,114 @@
+"""The database: durable, all or nothing, and a revision that every change raises."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select, text
+from sqlalchemy.exc import IntegrityError
+
+from broker.store.accounts import list_accounts, put_account
+from broker.store.engine import Database
+from broker.store.schema import is_current, migrate
+from broker.store.tables import audit_events, entities, metadata
+
+
+@pytest.fixture
+def database(tmp_path: Path):
+    opened = Database("sqlite:///test.db", tmp_path)
+    migrate(opened)
+    yield opened
+    opened.close()
+
+
+def test_sqlite_flushes_every_commit_and_enforces_keys(database: Database) -> None:
+    with database.read() as connection:
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
+    with pytest.raises(IntegrityError), database.change() as connection:
+        connection.execute(
+            insert(entities).values(
+                id="AROA1", kind="role", account="000000000000", name="r", name_key="r", path="/", arn="a", tags={}, created_at=0
+            )
+        )
+
+
+def test_migrations_make_exactly_the_tables(database: Database) -> None:
+    assert is_current(database)
+    with database.read() as connection:
+        from alembic.autogenerate import compare_metadata
+        from alembic.migration import MigrationContext
+
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_migrating_twice_changes_nothing(database: Database) -> None:
+    migrate(database)
+    assert is_current(database)
+
+
+def test_an_unmigrated_database_is_not_current(tmp_path: Path) -> None:
+    empty = Database("sqlite:///empty.db", tmp_path)
+    assert not is_current(empty)
+    empty.close()
+
+
+def test_a_failed_change_leaves_nothing(database: Database) -> None:
+    before = database.revision()
+    with pytest.raises(RuntimeError), database.change() as connection:
+        put_account(connection, "111111111111", "", 0)
+        raise RuntimeError
+    with database.read() as connection:
+        assert list_accounts(connection) == []
+    assert database.revision() == before
+
+
+def test_a_change_is_announced_to_other_processes_of_the_node(database: Database, tmp_path: Path) -> None:
+    other = Database("sqlite:///test.db", tmp_path)
+    before = other.revision()
+    with database.change() as connection:
+        put_account(connection, "111111111111", "", 0)
+    assert other.revision() == database.revision() != before
+    other.close()
+
+
+def test_poll_learns_of_changes_that_were_not_announced(database: Database) -> None:
+    with database.append() as connection:
+        connection.execute(text("UPDATE revision SET value = value + 5"))
+    before = database.revision()
+    database.poll()
+    assert database.revision() == before + 5 or database.revision() == 6
+
+
+def test_appending_to_the_record_is_no_change(database: Database) -> None:
+    before = database.revision()
+    with database.append() as connection:
+        connection.execute(insert(audit_events).values(event_time=0, record="{}"))
+    assert database.revision() == before
+
+
+def test_writers_take_turns(database: Database) -> None:
+    def write(number: int) -> None:
+        for step in range(20):
+            with database.change() as connection:
+                put_account(connection, f"{number:06d}{step:06d}", "", 0)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.read() as connection:
+        assert len(list_accounts(connection)) == 120
+
+
+def test_names_are_unique_without_regard_to_case(database: Database) -> None:
+    row = {"kind": "role", "account": "111111111111", "path": "/", "tags": {}, "created_at": 0}
+    with database.change() as connection:
+        put_account(connection, "111111111111", "", 0)
+        connection.execute(insert(entities).values(id="AROA1", name="App", name_key="app", arn="one", **row))
+    with pytest.raises(IntegrityError), database.change() as connection:
+        connection.execute(insert(entities).values(id="AROA2", name="APP", name_key="app", arn="two", **row))
+    with database.read() as connection:
+        assert connection.execute(select(entities.c.id)).scalars().all() == ["AROA1"]

@@ -1,0 +1,153 @@
+"""The configuration file becomes objects, idempotently; mistakes are named."""
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from broker.catalog import Catalog
+from broker.configure import apply_configuration, check_configuration
+from broker.errors import ConfigurationError
+from broker.settings import load_settings
+from broker.store.engine import Database
+from broker.store.schema import migrate
+from broker.store.tables import access_keys, audit_events, entities, identity_providers
+
+MASTER = b"m" * 32
+ACCOUNT = "123456789012"
+TRUST = json.dumps(
+    {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}}
+)
+ALLOW = json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:*", "Resource": "*"}})
+GOOD = f"""
+[fetch]
+allow_http_loopback = true
+[[account]]
+id = "{ACCOUNT}"
+[[policy]]
+name = "all"
+document = '{ALLOW}'
+[[role]]
+name = "app"
+path = "/team/"
+trust_policy = '{TRUST}'
+policies = ["all"]
+permissions_boundary = "all"
+tags = {{ env = "test" }}
+[[role.inline_policy]]
+name = "own"
+document = '{ALLOW}'
+[[user]]
+name = "ci"
+[[user.access_key]]
+secret_env = "CI_SECRET"
+[[identity_provider]]
+issuer = "https://id.example.com/realm"
+client_ids = ["app"]
+"""
+ENVIRON = {"CI_SECRET": "s" * 40}
+
+
+def _check(tmp_path: Path, text: str, environ: dict[str, str] = ENVIRON):
+    (tmp_path / "accredit.toml").write_text(text)
+    return check_configuration(load_settings(tmp_path, environ), MASTER, environ)
+
+
+@pytest.fixture
+def database(tmp_path: Path):
+    opened = Database("sqlite:///test.db", tmp_path)
+    migrate(opened)
+    yield opened
+    opened.close()
+
+
+def test_declared_objects_exist(tmp_path: Path, database: Database) -> None:
+    declared = _check(tmp_path, GOOD)
+    apply_configuration(database, declared, MASTER)
+    catalog = Catalog(database, MASTER)
+    role = catalog.role(f"arn:aws:iam::{ACCOUNT}:role/team/app")
+    assert role is not None
+    assert role.role.tags == {"env": "test"}
+    assert [source.name for source in role.identity] == [
+        "role/app inline policy own",
+        f"arn:aws:iam::{ACCOUNT}:policy/all",
+    ]
+    assert role.boundary is not None
+    key = catalog.access_key(declared.keys[0].access_key_id)
+    assert key is not None
+    assert key.user is not None
+    assert (key.user.user.name, key.secret.reveal(), key.active) == ("ci", "s" * 40, True)
+    provider = catalog.identity_provider(ACCOUNT, "https://id.example.com/realm")
+    assert provider is not None
+    assert provider.arn == f"arn:aws:iam::{ACCOUNT}:oidc-provider/id.example.com/realm"
+    assert catalog.role(f"arn:aws:iam::{ACCOUNT}:role/app") is None
+
+
+def test_applying_twice_changes_nothing_but_the_record(tmp_path: Path, database: Database) -> None:
+    declared = _check(tmp_path, GOOD)
+    apply_configuration(database, declared, MASTER)
+    with database.read() as connection:
+        before = [connection.execute(select(table)).all() for table in (entities, identity_providers)]
+        keys = connection.execute(select(access_keys.c.id, access_keys.c.user_id)).all()
+    apply_configuration(database, _check(tmp_path, GOOD), MASTER)
+    with database.read() as connection:
+        assert [connection.execute(select(table)).all() for table in (entities, identity_providers)] == before
+        assert connection.execute(select(access_keys.c.id, access_keys.c.user_id)).all() == keys
+        records = [json.loads(record) for record in connection.execute(select(audit_events.c.record)).scalars()]
+    assert [record["eventName"] for record in records] == ["ApplyConfiguration"] * 2
+    assert "s" * 40 not in json.dumps(records)
+
+
+def test_a_change_of_the_file_reaches_a_cached_role(tmp_path: Path, database: Database) -> None:
+    apply_configuration(database, _check(tmp_path, GOOD), MASTER)
+    catalog = Catalog(database, MASTER)
+    arn = f"arn:aws:iam::{ACCOUNT}:role/team/app"
+    first = catalog.role(arn)
+    assert catalog.role(arn) is first
+    changed = GOOD.replace('env = "test"', 'env = "live"')
+    apply_configuration(database, _check(tmp_path, changed), MASTER)
+    second = catalog.role(arn)
+    assert first is not None
+    assert second is not None
+    assert second.role.tags == {"env": "live"}
+    assert second.role.role_id == first.role.role_id
+
+
+def test_a_missing_boundary_denies_everything(tmp_path: Path, database: Database) -> None:
+    apply_configuration(database, _check(tmp_path, GOOD), MASTER)
+    with database.change() as connection:
+        connection.execute(entities.update().values(permissions_boundary=f"arn:aws:iam::{ACCOUNT}:policy/gone"))
+    role = Catalog(database, MASTER).role(f"arn:aws:iam::{ACCOUNT}:role/team/app")
+    assert role is not None
+    assert role.boundary is not None
+    assert "deleted" in role.boundary.name
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "names"),
+    [
+        (f'id = "{ACCOUNT}"', 'id = "12"', "12 digits"),
+        ('name = "app"', 'name = "a b"', "a b"),
+        ('path = "/team/"', 'path = "team"', "path"),
+        ('policies = ["all"]', 'policies = ["none"]', "none"),
+        ('permissions_boundary = "all"', 'permissions_boundary = "none"', "none"),
+        ('policies = ["all"]', 'policies = ["all"]\naccount = "999999999999"', "999999999999"),
+        ('policies = ["all"]', 'policies = ["all"]\nmax_session_duration = 900', "max_session_duration"),
+        ('"Effect": "Allow", "Principal"', '"Efect": "Allow", "Principal"', r"\[\[role\]\] app"),
+        (f"trust_policy = '{TRUST}'", "", "app"),
+        (f"trust_policy = '{TRUST}'", "trust_policy_file = 'missing.json'", "missing.json"),
+        ('secret_env = "CI_SECRET"', 'secret_env = "OTHER"', "OTHER"),
+        ('secret_env = "CI_SECRET"', 'secret_file = "missing"', "missing"),
+        ('secret_env = "CI_SECRET"', 'secret_env = "CI_SECRET"\nsecret_file = "x"', "either"),
+        ('secret_env = "CI_SECRET"', 'secret_env = "CI_SECRET"\nid = "AKIAIOSFODNN7EXAMPLE"', "AKIAIOSFODNN7EXAMPLE"),
+        ('issuer = "https://id.example.com/realm"', 'issuer = "ftp://id"', "https"),
+        ('issuer = "https://id.example.com/realm"', 'issuer = "https://aws"', "condition keys"),
+        ('client_ids = ["app"]', "client_ids = []", "client_ids"),
+        ("allow_http_loopback = true", 'timeout_seconds = 1.0\n[[identity_provider]]\nissuer = "http://127.0.0.1"\nclient_ids = ["x"]', "allow_http_loopback"),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, old: str, new: str, names: str) -> None:
+    assert old in GOOD
+    with pytest.raises(ConfigurationError, match=names):
+        _check(tmp_path, GOOD.replace(old, new, 1))
