@@ -20,10 +20,10 @@ from broker.provider_pool import ProviderPool
 from broker.services import Services
 from broker.settings import Settings, load_settings
 from broker.store.engine import Database
-from broker.store.identity_providers import ProviderRecord
 from broker.store.schema import migrate
-from providers.fetch import FetchGate, Fetcher
-from providers.registry import PROVIDERS
+from providers.fetch import Fetcher
+from providers.oidc.jwks import FetchGate
+from providers.registry import Surroundings
 
 
 def open_database(settings: Settings) -> Database:
@@ -61,6 +61,18 @@ def build_services(settings: Settings) -> Services:
         providers=_provider_pool(settings),
         audit=AuditLog(database, read_flush_seconds=settings.audit.read_flush_milliseconds / 1000),
     )
+
+
+def _provider_pool(settings: Settings) -> ProviderPool:
+    """Half of a worker's threads may wait for issuers, so that one that hangs never holds up the rest."""
+    fetch = settings.fetch
+    fetcher = Fetcher(
+        allow_http_loopback=fetch.allow_http_loopback,
+        allow_networks=fetch.allow_networks,
+        timeout_seconds=fetch.timeout_seconds,
+    )
+    gate = FetchGate(settings.server.threads // 2)
+    return ProviderPool(Surroundings(fetcher, gate, fetch.keys_fresh_seconds, 2 * fetch.timeout_seconds))
 
 
 def create_app(directory: Path) -> Flask:

@@ -30,7 +30,11 @@ def authorize(services: Services, caller: Caller, action: str, resource: str) ->
 
 def caller_context(caller: Caller, identity: Identity) -> Context:
     """The condition keys that describe the caller and the call (IAM User Guide, "global condition context keys")."""
-    context = {**caller.context, **principal_context(identity.principal), **tag_context("aws:PrincipalTag", identity.tags)}
+    context = {
+        **caller.context,
+        **principal_context(identity.principal),
+        **tag_context("aws:PrincipalTag", identity.tags),
+    }
     if identity.session is not None:
         context |= _session_context(caller, identity.session)
     return context

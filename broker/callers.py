@@ -99,7 +99,8 @@ def _session_identity(services: Services, principal: Principal, session: RoleSes
 def _session_policies(services: Services, session: RoleSession, view: RoleView) -> tuple[PolicySource, ...] | None:
     if session.session_policy is None and not session.session_policy_arns:
         return None
-    sources = [services.catalog.managed_policy(arn) or deny_all(arn) for arn in session.session_policy_arns]
+    found = [(arn, services.catalog.managed_policy(arn)) for arn in session.session_policy_arns]
+    sources = [deny_all(arn) if policy is None else policy.source for arn, policy in found]
     if session.session_policy is not None:
         compiled = compile_policy(session.session_policy, PolicyKind.SESSION)
         sources.append(PolicySource(f"session policy of {view.role.arn}", compiled))

@@ -18,6 +18,7 @@ from broker.domain.secret import Secret
 from broker.policy.compile import compile_policy
 from broker.policy.document import PolicyKind
 from broker.policy.evaluate import PolicySource
+from broker.policy.reader import policy_size
 from broker.store.access_keys import find_access_key
 from broker.store.engine import Database
 from broker.store.entities import PolicyText, get_policies
@@ -51,6 +52,14 @@ class UserView:
 
 
 @dataclass(frozen=True, slots=True)
+class ManagedPolicy:
+    """A managed policy; ``size`` in characters as quotas count them."""
+
+    source: PolicySource
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class LongTermKey:
     """A long-term access key; ``user`` is None for the account's root key."""
 
@@ -79,7 +88,7 @@ class Catalog:
         """The provider that ``account`` registered for exactly this issuer."""
         return self._get(("provider", account, issuer), lambda connection: find_provider(connection, account, issuer))
 
-    def managed_policy(self, arn: str) -> PolicySource | None:
+    def managed_policy(self, arn: str) -> ManagedPolicy | None:
         """The managed policy of this ARN, as an identity or session policy."""
         return self._get(("policy", arn), lambda connection: _managed(connection, arn, PolicyKind.IDENTITY))
 
@@ -136,12 +145,15 @@ def _source(policy: PolicyText) -> PolicySource:
 def _boundary(connection: Connection, arn: str | None) -> PolicySource | None:
     if arn is None:
         return None
-    return _managed(connection, arn, PolicyKind.BOUNDARY) or deny_all(arn)
+    found = _managed(connection, arn, PolicyKind.BOUNDARY)
+    return deny_all(arn) if found is None else found.source
 
 
-def _managed(connection: Connection, arn: str, kind: PolicyKind) -> PolicySource | None:
+def _managed(connection: Connection, arn: str, kind: PolicyKind) -> ManagedPolicy | None:
     document = find_policy(connection, arn)
-    return None if document is None else PolicySource(arn, compile_policy(document, kind))
+    if document is None:
+        return None
+    return ManagedPolicy(PolicySource(arn, compile_policy(document, kind)), policy_size(document))
 
 
 def deny_all(name: str) -> PolicySource:

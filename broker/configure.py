@@ -246,7 +246,9 @@ class _Reader:
 
     def _check_name(self, where: str, name: str, path: str, pattern: re.Pattern[str]) -> None:
         if not pattern.fullmatch(name):
-            raise ConfigurationError(f"{where}: a name has letters, digits and +=,.@_- alone, 64 (policies: 128) at most")
+            raise ConfigurationError(
+                f"{where}: a name has letters, digits and +=,.@_- alone, 64 (policies: 128) at most"
+            )
         if not _PATH.fullmatch(path):
             raise ConfigurationError(f"{where}: path {path!r} must begin and end with /")
 
@@ -265,7 +267,10 @@ class _Reader:
         boundary = entry.permissions_boundary
         return _Policies(
             account,
-            {inline.name: self._inline(f"{where} inline policy {inline.name}", inline) for inline in entry.inline_policy},
+            {
+                inline.name: self._inline(f"{where} inline policy {inline.name}", inline)
+                for inline in entry.inline_policy
+            },
             tuple(self._policy_arn(where, account, name) for name in entry.policies),
             self._policy_arn(where, account, boundary) if boundary else None,
         )

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from broker.store.identity_providers import ProviderRecord
 from providers.base import IdentityProvider
-
-ProviderFactory = Callable[[ProviderRecord], IdentityProvider]
+from providers.registry import FACTORIES, Surroundings
 
 _MAX_PROVIDERS = 1_024
 
@@ -15,8 +12,8 @@ _MAX_PROVIDERS = 1_024
 class ProviderPool:
     """Builds each registered provider once."""
 
-    def __init__(self, factories: dict[str, ProviderFactory]) -> None:
-        self._factories = factories
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
         self._live: dict[str, tuple[ProviderRecord, IdentityProvider]] = {}
 
     def get(self, record: ProviderRecord) -> IdentityProvider:
@@ -26,6 +23,6 @@ class ProviderPool:
             return known[1]
         if len(self._live) >= _MAX_PROVIDERS:
             self._live.clear()
-        provider = self._factories[record.kind](record)
+        provider = FACTORIES[record.kind](record.arn, record.settings, self._surroundings)
         self._live[record.arn] = (record, provider)
         return provider

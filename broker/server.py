@@ -79,7 +79,9 @@ def _run_gunicorn(directory: Path, settings: Settings) -> None:
     try:
         from gunicorn.app.base import BaseApplication
     except ImportError:
-        raise BrokerError("server.engine is gunicorn, which is not installed: pip install 'accredit[gunicorn]'") from None
+        raise BrokerError(
+            "server.engine is gunicorn, which is not installed: pip install 'accredit[gunicorn]'"
+        ) from None
 
     class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         def load_config(self) -> None:

@@ -23,10 +23,10 @@ _PREFIX = "ACCREDIT_"
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
+    """A part of the configuration."""
 
 
-class ServerSettings(_Section):
+class ServerSettings(_Section, frozen=True):
     """``[server]``: how HTTP is served."""
 
     bind: str = "127.0.0.1:8400"
@@ -47,14 +47,14 @@ class ServerSettings(_Section):
     """How long a stopping worker may finish the requests it has."""
 
 
-class StoreSettings(_Section):
+class StoreSettings(_Section, frozen=True):
     """``[store]``: where durable objects are."""
 
     url: str = "sqlite:///accredit.db"
     """An SQLAlchemy URL; a relative SQLite path is taken from the data directory."""
 
 
-class KeySettings(_Section):
+class KeySettings(_Section, frozen=True):
     """``[keys]``: the keys behind credentials and secrets."""
 
     master_key_file: str = "master.key"
@@ -63,14 +63,14 @@ class KeySettings(_Section):
     """A new key is known to every worker for this long before it is used."""
 
 
-class StsSettings(_Section):
+class StsSettings(_Section, frozen=True):
     """``[sts]``: the token service."""
 
     clock_window_seconds: int = 300
     """How far a signature's date may be from our clock, either way."""
 
 
-class FetchSettings(_Section):
+class FetchSettings(_Section, frozen=True):
     """``[fetch]``: the only outbound HTTP, to identity providers."""
 
     allow_http_loopback: bool = False
@@ -80,14 +80,14 @@ class FetchSettings(_Section):
     keys_fresh_seconds: int = 3_600
 
 
-class AuditSettings(_Section):
+class AuditSettings(_Section, frozen=True):
     """``[audit]``: the audit record."""
 
     read_flush_milliseconds: int = 50
     """Records of read-only calls are on disk after this time at the latest (bound: 100)."""
 
 
-class LogSettings(_Section):
+class LogSettings(_Section, frozen=True):
     """``[log]``: JSON lines on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -95,14 +95,14 @@ class LogSettings(_Section):
     """One line per request. Off by default: the audit record has every call."""
 
 
-class AccountEntry(_Section):
+class AccountEntry(_Section, frozen=True):
     """``[[account]]``"""
 
     id: str
     alias: str = ""
 
 
-class PolicyEntry(_Section):
+class PolicyEntry(_Section, frozen=True):
     """``[[policy]]``: a managed policy; ``document`` is its JSON text, or ``document_file`` names the file."""
 
     name: str
@@ -112,7 +112,7 @@ class PolicyEntry(_Section):
     document_file: str = ""
 
 
-class InlinePolicyEntry(_Section):
+class InlinePolicyEntry(_Section, frozen=True):
     """``[[role.inline_policy]]`` and ``[[user.inline_policy]]``"""
 
     name: str
@@ -120,7 +120,7 @@ class InlinePolicyEntry(_Section):
     document_file: str = ""
 
 
-class RoleEntry(_Section):
+class RoleEntry(_Section, frozen=True):
     """``[[role]]``; ``policies`` are ARNs of managed policies, or names of the same account's."""
 
     name: str
@@ -136,7 +136,7 @@ class RoleEntry(_Section):
     tags: dict[str, str] = {}
 
 
-class AccessKeyEntry(_Section):
+class AccessKeyEntry(_Section, frozen=True):
     """``[[user.access_key]]``: the secret comes from a file or an environment variable, never from this file.
 
     Without ``id`` the id is derived from the user and the source's name: ``accredit config check`` shows it.
@@ -147,7 +147,7 @@ class AccessKeyEntry(_Section):
     secret_env: str = ""
 
 
-class UserEntry(_Section):
+class UserEntry(_Section, frozen=True):
     """``[[user]]``"""
 
     name: str
@@ -160,7 +160,7 @@ class UserEntry(_Section):
     tags: dict[str, str] = {}
 
 
-class IdentityProviderEntry(_Section):
+class IdentityProviderEntry(_Section, frozen=True):
     """``[[identity_provider]]``: an OpenID Connect issuer that roles may trust."""
 
     issuer: str
@@ -177,7 +177,7 @@ class IdentityProviderEntry(_Section):
     allow_several_audiences: bool = False
 
 
-class Settings(_Section):
+class Settings(_Section, frozen=True):
     """Everything. ``directory`` is the data directory; relative file names start there."""
 
     directory: Path

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class IdToken:
-    """An OpenID Connect ID token or other signed JWT, as received."""
+    """An OpenID Connect ID token or other signed JWT, cut into its parts; nothing of it is believed yet.
 
-    token: str
+    ``unverified_issuer`` may only choose the provider that is asked to verify the rest.
+    """
+
+    unverified_algorithm: str
+    unverified_key_id: str | None
+    unverified_issuer: str
+    unverified_claims: Mapping[str, Any]
+    signed: bytes
+    signature: bytes
 
 
 Evidence = IdToken
@@ -22,8 +30,8 @@ Evidence = IdToken
 class ExternalIdentity:
     """A verified external identity.
 
-    ``attributes`` holds every claim or attribute, always multi-valued; nested JSON claims under dotted names
-    (``realm_access.roles``). Times are aware UTC.
+    ``audience`` begins with the audience that was accepted. ``attributes`` holds every claim or attribute, always
+    multi-valued; nested JSON claims under dotted names (``realm_access.roles``). Times are aware UTC.
     """
 
     provider: str
@@ -41,4 +49,8 @@ class IdentityProvider(Protocol):
 
     def authenticate(self, evidence: Evidence, *, now: datetime) -> ExternalIdentity:
         """Return the verified identity. Raises ProviderError."""
+        ...
+
+    def prefetch(self) -> None:
+        """Have ready what ``authenticate`` needs from elsewhere, without anybody waiting."""
         ...

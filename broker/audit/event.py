@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -155,7 +155,8 @@ def _plain(value: object) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if dataclasses.is_dataclass(value):
-        items = ((name, getattr(value, name)) for name in _fields(type(value)))
+        kind: type[Any] = type(value)
+        items = ((name, getattr(value, name)) for name in _fields(kind))
         return {_camel(name): _plain(item) for name, item in items if _shown(item)}
     if isinstance(value, SimpleNamespace):
         return _parameters(vars(value))
@@ -166,12 +167,11 @@ def _shown(item: object) -> bool:
     return item is not None and not isinstance(item, Secret)
 
 
-@cache
-def _fields(kind: type) -> tuple[str, ...]:
-    return tuple(item.name for item in dataclasses.fields(kind))
+def _fields(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(kind.__dataclass_fields__)
 
 
-@cache
+@lru_cache(maxsize=1_024)
 def _camel(name: str) -> str:
     head, *tail = name.split("_")
     return head + "".join(word.capitalize() for word in tail)

@@ -94,9 +94,11 @@ class AwsEndpoint:
             return 200, record, answer
         except (BrokerError, ProviderError) as error:
             return self._refuse(error, served, record)
-        except Exception as error:  # the outer edge: whatever it is, the caller gets AWS's answer and no trace
+        except Exception as error:  # noqa: BLE001  # the outer edge: the caller gets AWS's answer and no trace
             _log.exception("unexpected error", extra={"request_id": record.request_id, "action": record.event_name})
-            failure = InternalFailure("The request processing has failed because of an unknown error.", detail=repr(error))
+            failure = InternalFailure(
+                "The request processing has failed because of an unknown error.", detail=repr(error)
+            )
             return self._refuse(failure, served, record)
 
     def _read(self, environ: Environ) -> tuple[Mapping[str, str], bytes]:
@@ -129,9 +131,7 @@ class AwsEndpoint:
         record.event_source = served.event_source
         return served
 
-    def _caller(
-        self, environ: Environ, body: bytes, served: Served, record: CallRecord, *, secure: bool
-    ) -> Caller:
+    def _caller(self, environ: Environ, body: bytes, served: Served, record: CallRecord, *, secure: bool) -> Caller:
         context = request_context(record.time, record.source_ip, record.user_agent, secure)
         if not served.authenticated:
             return Caller(record.time, context, record)
@@ -141,7 +141,11 @@ class AwsEndpoint:
 
     def _verify(self, environ: Environ, body: bytes, served: Served, record: CallRecord) -> Candidate:
         request = SignedRequest(
-            environ["REQUEST_METHOD"], environ["PATH_INFO"], environ["QUERY_STRING"], environ, body, environ["HTTP_HOST"]
+            environ["REQUEST_METHOD"],
+            environ["PATH_INFO"],
+            environ["QUERY_STRING"],
+            environ,
+            body,
         )
         signature = parse_signature(request)
         if signature is None:

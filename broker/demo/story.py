@@ -99,7 +99,9 @@ class Story:
             RoleArn=role("developer"), RoleSessionName="demo", WebIdentityToken=self._idp.token(SUBJECT)
         )
         credentials = answer["Credentials"]
-        self._tick(f"AssumeRoleWithWebIdentity: {credentials['AccessKeyId']} until {credentials['Expiration']:%H:%M:%S} UTC")
+        self._tick(
+            f"AssumeRoleWithWebIdentity: {credentials['AccessKeyId']} until {credentials['Expiration']:%H:%M:%S} UTC"
+        )
         developer = self._sts(credentials)
         self._whoami(developer, "assumed-role/developer/demo")
         return developer

@@ -25,7 +25,7 @@ class Arn:
 
     @classmethod
     def parse(cls, text: str) -> Arn:
-        """Split ``text`` into its six parts. Raises ValidationFailed if it has fewer or does not start with ``arn:``."""
+        """Split ``text`` into its six parts. Raises ValidationFailed if it is no ARN."""
         parts = text.split(":", 5)
         if len(parts) != 6 or parts[0] != "arn" or not parts[1] or not parts[2] or not parts[5]:
             raise ValidationFailed(f"{text} is invalid")

@@ -27,12 +27,12 @@ ResourceMatch = Callable[[str, Values], bool]
 class CompiledStatement:
     """A statement's closures. ``action`` takes the action in lower case."""
 
-    __slots__ = ("_action", "_conditions", "_fixed_resource", "_open_resource", "statement")
+    __slots__ = ("_action", "_conditions", "_fixed_resource", "_open_resource", "statement", "templates")
 
     def __init__(self, statement: Statement, *, variables: bool) -> None:
         self.statement = statement
         self._action = _compile_actions(statement)
-        templates = _resource_templates(statement, variables)
+        self.templates = templates = _resource_templates(statement, variables)
         self._fixed_resource = _compile_fixed(templates, statement.not_resource)
         self._open_resource = None if self._fixed_resource else _compile_open(templates, statement.not_resource)
         deny = statement.effect is Effect.DENY
@@ -89,8 +89,7 @@ def compile_document(document: PolicyDocument) -> CompiledPolicy:
     by_effect: dict[Effect, list[CompiledStatement]] = {Effect.ALLOW: [], Effect.DENY: []}
     for statement in document.statements:
         by_effect[statement.effect].append(CompiledStatement(statement, variables=document.variables))
-    denies, allows = (_index(by_effect[effect], document.variables) for effect in (Effect.DENY, Effect.ALLOW))
-    return CompiledPolicy(document, denies, allows)
+    return CompiledPolicy(document, _index(by_effect[Effect.DENY]), _index(by_effect[Effect.ALLOW]))
 
 
 @lru_cache(maxsize=CACHED_POLICIES)
@@ -136,11 +135,11 @@ def _compile_open(templates: list[Template], negated: bool) -> ResourceMatch:
     return outside if negated else inside
 
 
-def _index(statements: list[CompiledStatement], variables: bool) -> StatementIndex[CompiledStatement]:
-    return StatementIndex([_filed(compiled, variables) for compiled in statements])
+def _index(statements: list[CompiledStatement]) -> StatementIndex[CompiledStatement]:
+    return StatementIndex([_filed(compiled) for compiled in statements])
 
 
-def _filed(compiled: CompiledStatement, variables: bool) -> Filed[CompiledStatement]:
+def _filed(compiled: CompiledStatement) -> Filed[CompiledStatement]:
     """Negated elements and ``*`` could match everything, so they are filed under the empty head."""
     statement = compiled.statement
     actions: tuple[Head, ...] = (EVERYTHING,)
@@ -152,7 +151,7 @@ def _filed(compiled: CompiledStatement, variables: bool) -> Filed[CompiledStatem
         actions = tuple(_head(tokens(action)) for action in written)
     resources: tuple[Head, ...] = (EVERYTHING,)
     if not statement.not_resource:
-        resources = tuple(_head(template) for template in _resource_templates(statement, variables))
+        resources = tuple(_head(template) for template in compiled.templates)
     return file(compiled, services, actions, resources)
 
 

@@ -22,28 +22,17 @@ from enum import Enum
 from typing import Any
 
 from broker.policy import values as read
-from broker.policy.match import Token, literal
-from broker.policy.variables import (
-    Template,
-    Values,
-    Variable,
-    fixed,
-    is_fixed,
-    parse_template,
-    resolve,
-    split_fixed,
-    template_matches,
-)
+from broker.policy.comparisons import Build, Test, arn, arn_templates, ip, ordered, string, string_like
+from broker.policy.variables import Values, parse_template
+
+# Comparisons (request values times policy values) that one condition may take: about 5 ms.
+_WORK_LIMIT = 20_000
 
 NULL = "Null"
 """The operator without table row: it asks for the key, not for its values."""
 
-Test = Callable[[str, Values], bool]
-"""Whether one request value matches any of the policy's values."""
 Check = Callable[[Values], bool]
 """Whether a condition holds."""
-Build = Callable[[tuple[str, ...], bool], Test]
-"""Policy values, and whether variables are known (version 2012-10-17) -> the test. Raises ValueError."""
 
 
 class Quantifier(Enum):
@@ -56,10 +45,21 @@ class Quantifier(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A row of the table. ``negated`` operators hold if their test fails for all values."""
+    """A row of the table.
+
+    ``check`` raises ValueError for a policy value it cannot read (its second argument: whether variables are known).
+    ``negated`` operators hold if their test fails for all values. ``scans``: the test's cost grows with the number of
+    policy values.
+    """
 
     build: Build
+    check: Callable[[str, bool], object]
     negated: bool = False
+    scans: bool = True
+
+
+class TooCostlyError(Exception):
+    """Many request values meet many policy values; the evaluation gives up, which denies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,138 +79,53 @@ class Condition:
         return f"{self.quantifier.value}{self.operator}{'IfExists' if self.if_exists else ''}"
 
 
-def _string(fold: Callable[[str], str]) -> Build:
-    def build(wanted: tuple[str, ...], variables: bool) -> Test:
-        templates = [parse_template(value, variables=variables, wildcards=False) for value in wanted]
-        exact = frozenset(fold(literal(fixed(t)) or "") for t in templates if is_fixed(t))
-        open_ended = tuple(t for t in templates if not is_fixed(t))
-
-        def test(value: str, context: Values) -> bool:
-            value = fold(value)
-            if value in exact:
-                return True
-            for template in open_ended:
-                pattern = resolve(template, context)
-                if pattern is not None and fold(literal(pattern) or "") == value:
-                    return True
-            return False
-
-        return test
-
-    return build
+def _check_template(value: str, variables: bool) -> object:
+    return parse_template(value, variables=variables, wildcards=False)
 
 
-def _string_like(wanted: tuple[str, ...], variables: bool) -> Test:
-    templates = [parse_template(value, variables=variables, wildcards=True) for value in wanted]
-    plain, open_ended = split_fixed(templates)
-
-    def test(value: str, context: Values) -> bool:
-        if plain is not None and plain(value):
-            return True
-        return any(template_matches(template, value, context) for template in open_ended)
-
-    return test
+def _check_arn(value: str, variables: bool) -> object:
+    return arn_templates(value, variables=variables)
 
 
-def _ordered(reader: Callable[[str], Any], relation: Callable[[Any, Any], bool]) -> Build:
-    """Operators that read both sides as one type and compare."""
-
-    def build(wanted: tuple[str, ...], _variables: bool) -> Test:
-        limits = tuple(reader(value) for value in wanted)
-
-        def test(value: str, _context: Values) -> bool:
-            given = reader(value)
-            return any(relation(given, limit) for limit in limits)
-
-        return test
-
-    return build
+def _typed(reader: Callable[[str], Any], relation: Callable[[Any, Any], bool], *, negated: bool = False) -> Operator:
+    return Operator(ordered(reader, relation), lambda value, _variables: reader(value), negated)
 
 
-def _ip(wanted: tuple[str, ...], _variables: bool) -> Test:
-    networks: dict[tuple[int, int], set[int]] = {}
-    for value in wanted:
-        version, number, length = read.network(value)
-        networks.setdefault((version, length), set()).add(number)
-    rows = tuple((version, length, frozenset(numbers)) for (version, length), numbers in networks.items())
-
-    def test(value: str, _context: Values) -> bool:
-        version, number, width = read.network(value)
-        if width != read.WIDTH[version]:
-            raise ValueError("an address is expected")
-        return any(version == v and number >> (width - length) in numbers for v, length, numbers in rows)
-
-    return test
+def _text(fold: Callable[[str], str], *, negated: bool = False) -> Operator:
+    return Operator(string(fold), _check_template, negated, scans=False)
 
 
-def _arn(wanted: tuple[str, ...], variables: bool) -> Test:
-    """Each of the six colon parts is matched on its own, so ``*`` does not cross a colon before the resource part.
-
-    A value that is one variable and nothing else stands for a whole ARN, compared as text. Elsewhere a variable's
-    value stays inside its part: it cannot bring a colon that shifts the others.
-    """
-    rows = [arn_templates(value, variables=variables) for value in wanted]
-
-    def test(value: str, context: Values) -> bool:
-        parts = read.arn_parts(value)
-        if parts is None:
-            return False
-        for row in rows:
-            if len(row) == 1:
-                if template_matches(row[0], value, context):
-                    return True
-            elif all(map(template_matches, row, parts, (context,) * 6)):
-                return True
-        return False
-
-    return test
-
-
-def arn_templates(text: str, *, variables: bool) -> list[Template]:
-    """The parts of an ARN pattern: six, or the single variable that stands for a whole ARN. Raises ValueError."""
-    template = parse_template(text, variables=variables, wildcards=True)
-    if len(template) == 1 and isinstance(template[0], Variable):
-        return [template]
-    parts: list[list[Token | Variable]] = [[]]
-    for token in template:
-        if isinstance(token, str):
-            first, *others = token.split(":", 6 - len(parts))
-            parts[-1].append(first)
-            parts.extend([other] for other in others)
-        else:
-            parts[-1].append(token)
-    if len(parts) != 6 or parts[0] != ["arn"]:
-        raise ValueError("an ARN of six parts is expected")
-    return [tuple(part for part in parts_of if part != "") for parts_of in parts]
+def _address(*, negated: bool = False) -> Operator:
+    return Operator(ip, lambda value, _variables: read.network(value), negated, scans=False)
 
 
 OPERATORS: dict[str, Operator] = {
-    "StringEquals": Operator(_string(str)),
-    "StringNotEquals": Operator(_string(str), negated=True),
-    "StringEqualsIgnoreCase": Operator(_string(read.fold)),
-    "StringNotEqualsIgnoreCase": Operator(_string(read.fold), negated=True),
-    "StringLike": Operator(_string_like),
-    "StringNotLike": Operator(_string_like, negated=True),
-    "NumericEquals": Operator(_ordered(read.number, compare.eq)),
-    "NumericNotEquals": Operator(_ordered(read.number, compare.eq), negated=True),
-    "NumericLessThan": Operator(_ordered(read.number, compare.lt)),
-    "NumericLessThanEquals": Operator(_ordered(read.number, compare.le)),
-    "NumericGreaterThan": Operator(_ordered(read.number, compare.gt)),
-    "NumericGreaterThanEquals": Operator(_ordered(read.number, compare.ge)),
-    "DateEquals": Operator(_ordered(read.moment, compare.eq)),
-    "DateNotEquals": Operator(_ordered(read.moment, compare.eq), negated=True),
-    "DateLessThan": Operator(_ordered(read.moment, compare.lt)),
-    "DateLessThanEquals": Operator(_ordered(read.moment, compare.le)),
-    "DateGreaterThan": Operator(_ordered(read.moment, compare.gt)),
-    "DateGreaterThanEquals": Operator(_ordered(read.moment, compare.ge)),
-    "Bool": Operator(_ordered(read.boolean, compare.eq)),
-    "BinaryEquals": Operator(_ordered(read.binary, compare.eq)),
-    "IpAddress": Operator(_ip),
-    "NotIpAddress": Operator(_ip, negated=True),
-    "ArnEquals": Operator(_arn),
-    "ArnLike": Operator(_arn),
-    "ArnNotEquals": Operator(_arn, negated=True),
-    "ArnNotLike": Operator(_arn, negated=True),
+    "StringEquals": _text(str),
+    "StringNotEquals": _text(str, negated=True),
+    "StringEqualsIgnoreCase": _text(read.fold),
+    "StringNotEqualsIgnoreCase": _text(read.fold, negated=True),
+    "StringLike": Operator(string_like, _check_template),
+    "StringNotLike": Operator(string_like, _check_template, negated=True),
+    "NumericEquals": _typed(read.number, compare.eq),
+    "NumericNotEquals": _typed(read.number, compare.eq, negated=True),
+    "NumericLessThan": _typed(read.number, compare.lt),
+    "NumericLessThanEquals": _typed(read.number, compare.le),
+    "NumericGreaterThan": _typed(read.number, compare.gt),
+    "NumericGreaterThanEquals": _typed(read.number, compare.ge),
+    "DateEquals": _typed(read.moment, compare.eq),
+    "DateNotEquals": _typed(read.moment, compare.eq, negated=True),
+    "DateLessThan": _typed(read.moment, compare.lt),
+    "DateLessThanEquals": _typed(read.moment, compare.le),
+    "DateGreaterThan": _typed(read.moment, compare.gt),
+    "DateGreaterThanEquals": _typed(read.moment, compare.ge),
+    "Bool": _typed(read.boolean, compare.eq),
+    "BinaryEquals": _typed(read.binary, compare.eq),
+    "IpAddress": _address(),
+    "NotIpAddress": _address(negated=True),
+    "ArnEquals": Operator(arn, _check_arn),
+    "ArnLike": Operator(arn, _check_arn),
+    "ArnNotEquals": Operator(arn, _check_arn, negated=True),
+    "ArnNotLike": Operator(arn, _check_arn, negated=True),
 }
 
 
@@ -235,7 +150,7 @@ def check_value(operator: str, value: str, *, variables: bool) -> None:
     if operator == NULL:
         read.boolean(value)
     else:
-        OPERATORS[operator].build((value,), variables)
+        OPERATORS[operator].check(value, variables)
 
 
 def compile_condition(condition: Condition, *, variables: bool, deny: bool) -> Check:
@@ -245,14 +160,16 @@ def compile_condition(condition: Condition, *, variables: bool, deny: bool) -> C
         return _null(key, condition.values)
     row = OPERATORS[condition.operator]
     test = row.build(condition.values, variables)
+    scanned = len(condition.values) if row.scans or any("${" in value for value in condition.values) else 1
+    most = _WORK_LIMIT // scanned
     if condition.quantifier is Quantifier.NONE:
-        return _plain(key, test, row.negated, row.negated or condition.if_exists, deny)
-    if condition.quantifier is Quantifier.ALL:
-        return _quantified(key, all, test, row.negated, True, deny)
-    return _quantified(key, any, test, row.negated, condition.if_exists, deny)
+        return _plain(key, test, row.negated, row.negated or condition.if_exists, deny, most)
+    everything = condition.quantifier is Quantifier.ALL
+    missing = everything or condition.if_exists
+    return _quantified(key, all if everything else any, test, row.negated, missing, deny, most)
 
 
-def _plain(key: str, test: Test, negated: bool, missing: bool, deny: bool) -> Check:
+def _plain(key: str, test: Test, negated: bool, missing: bool, deny: bool, most: int) -> Check:
     def check(context: Values) -> bool:
         given = context.get(key)
         if not given:
@@ -260,8 +177,7 @@ def _plain(key: str, test: Test, negated: bool, missing: bool, deny: bool) -> Ch
         try:
             if len(given) == 1:
                 return test(given[0], context) is not negated
-            answers = [test(value, context) for value in given]
-            return any(answers) is not negated
+            return any(_answers(test, given, context, most)) is not negated
         except ValueError:
             return deny
 
@@ -269,18 +185,24 @@ def _plain(key: str, test: Test, negated: bool, missing: bool, deny: bool) -> Ch
 
 
 def _quantified(
-    key: str, quantify: Callable[[list[bool]], bool], test: Test, negated: bool, missing: bool, deny: bool
+    key: str, quantify: Callable[[list[bool]], bool], test: Test, negated: bool, missing: bool, deny: bool, most: int
 ) -> Check:
     def check(context: Values) -> bool:
         given = context.get(key)
         if not given or given == ("",):
             return missing
         try:
-            return quantify([test(value, context) is not negated for value in given])
+            return quantify([answer is not negated for answer in _answers(test, given, context, most)])
         except ValueError:
             return deny
 
     return check
+
+
+def _answers(test: Test, given: tuple[str, ...], context: Values, most: int) -> list[bool]:
+    if len(given) > 1 and len(given) > most:
+        raise TooCostlyError(f"{len(given)} request values")
+    return [test(value, context) for value in given]
 
 
 def _null(key: str, wanted: tuple[str, ...]) -> Check:

@@ -15,8 +15,10 @@ from enum import StrEnum
 from broker.errors import MalformedPolicy
 from broker.policy.conditions import Condition, check_value, parse_operator
 from broker.policy.principals import CHECKS, Principals, make_principals
-from broker.policy.reader import Json, Node, malformed, read
+from broker.policy.reader import Json, Node, malformed, policy_size, read
 from broker.policy.variables import Variable, parse_template
+
+__all__ = ["Effect", "PolicyDocument", "PolicyKind", "Statement", "parse_policy", "policy_size"]
 
 
 class PolicyKind(StrEnum):

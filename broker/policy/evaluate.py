@@ -3,8 +3,8 @@
 IAM User Guide, "Policy evaluation logic". The steps of ``evaluate``:
 
 1. An explicit deny in any applicable policy ends the evaluation.
-2. An external identity (SAML, web identity) is let in by the trust policy alone; an anonymous requester by any
-   other resource-based policy.
+2. An external identity (SAML, web identity) is let in by the trust policy alone, and only in the account that
+   registered its provider; an anonymous requester by any other resource-based policy.
 3. The resource-based policy: a trust policy, or one between accounts, has to allow the requester.
 4. In the same account, naming the user or the session itself is enough (table of ``Grant``).
 5. The identity side: identity-based policies (or, in the same account, a grant to the role's own name), then
@@ -92,23 +92,23 @@ class _Evaluation:
         self.context = (context if isinstance(context, Context) else Context(context)).folded
 
     def decide(self) -> Decision:
-        request, policies = self.request, self.policies
+        principal, policies = self.request.principal, self.policies
+        same_account = principal.account == self.request.resource_account
         # 1. explicit deny
         if denial := self.denial():
             return denial
+        granted, grant = self.resource_grant(policies.resource) if policies.resource else (None, Grant.NONE)
         # 2. external identities, and nobody at all
-        granted, grant = self.resource_grant(policies.resource) if policies.resource is not None else (None, Grant.NONE)
-        if principals.is_outside(request.principal):
-            is_anonymous = request.principal.kind is PrincipalKind.ANONYMOUS
-            open_to_it = granted is not None and not (policies.resource_is_trust and is_anonymous)
-            return self.allow(PolicyType.RESOURCE, granted) if open_to_it else self.refuse(PolicyType.RESOURCE)
+        if principals.is_external(principal):
+            return self.by_resource(granted if same_account else None)
+        if principal.kind is PrincipalKind.ANONYMOUS:
+            return self.by_resource(None if policies.resource_is_trust else granted)
         # 3. the resource's side
-        same_account = request.principal.account == request.resource_account
         if granted is None and (policies.resource_is_trust or not same_account):
-            return self.refuse(PolicyType.RESOURCE)
+            return self.by_resource(None)
         # 4. named in person
         if same_account and grant is Grant.DIRECT:
-            return self.allow(PolicyType.RESOURCE, granted)
+            return self.by_resource(granted)
         # 5. the identity's side
         return self.identity_side(granted if same_account and grant is Grant.BOUNDED else None)
 
@@ -137,6 +137,9 @@ class _Evaluation:
             if worth > best and self.applies(statement):
                 best, found = worth, (resource, statement)
         return found, best
+
+    def by_resource(self, granted: Found | None) -> Decision:
+        return self.allow(PolicyType.RESOURCE, granted) if granted else self.refuse(PolicyType.RESOURCE)
 
     def identity_side(self, bounded: Found | None) -> Decision:
         """Step 5; ``bounded`` is a grant to the requester's role in the same account's resource-based policy."""

@@ -119,11 +119,6 @@ def is_external(principal: Principal) -> bool:
     return principal.kind in _EXTERNAL
 
 
-def is_outside(principal: Principal) -> bool:
-    """Whether the requester has no account side at all: an external identity, or nobody."""
-    return principal.kind in _EXTERNAL or principal.kind is PrincipalKind.ANONYMOUS
-
-
 def grant(named: Principals, principal: Principal, federated_by: Principal | None) -> Grant:
     """What an Allow statement with this ``Principal`` grants to the requester.
 

@@ -65,7 +65,10 @@ def _moment(text: str) -> Decimal:
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
     if hour > 23 or minute > 59 or second > 59:
         raise ValueError("the time of day does not exist")
-    days = date(year, month, day).toordinal() - _UNIX_DAY
+    try:
+        days = date(year, month, day).toordinal() - _UNIX_DAY
+    except ValueError as error:
+        raise ValueError("the date does not exist") from error
     zone_hours, zone_minutes = int(match[9] or 0), int(match[10] or 0)
     if zone_hours > 23 or zone_minutes > 59:
         raise ValueError("the time zone does not exist")

@@ -36,6 +36,8 @@ Template = tuple[Token | Variable, ...]
 
 def parse_template(text: str, *, variables: bool, wildcards: bool) -> Template:
     """``text`` as literals, wildcards and variables. Raises ValueError for a ``${`` that begins no variable."""
+    if not _SPECIAL.search(text):
+        return (text,) if text else ()
     parts: list[Token | Variable] = []
     at = 0
     while special := _SPECIAL.search(text, at):

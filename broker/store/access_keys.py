@@ -37,8 +37,8 @@ def put_access_key(connection: Connection, row: AccessKeyRow, now: int) -> None:
 
 def find_access_key(connection: Connection, key_id: str) -> AccessKeyRow | None:
     row = connection.execute(
-        select(
-            access_keys.c.account, access_keys.c.user_id, access_keys.c.status, access_keys.c.sealed_secret
-        ).where(access_keys.c.id == key_id)
+        select(access_keys.c.account, access_keys.c.user_id, access_keys.c.status, access_keys.c.sealed_secret).where(
+            access_keys.c.id == key_id
+        )
     ).first()
     return None if row is None else AccessKeyRow(key_id, row[0], row[1], row[2] == "Active", row[3])

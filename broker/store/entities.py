@@ -42,9 +42,7 @@ def put_entity(
     """Make the entity, or bring the one of that name to this state; its unique id either way."""
     key = name.lower()
     found = connection.execute(
-        select(entities.c.id).where(
-            entities.c.account == account, entities.c.kind == kind, entities.c.name_key == key
-        )
+        select(entities.c.id).where(entities.c.account == account, entities.c.kind == kind, entities.c.name_key == key)
     ).scalar()
     values = {
         "name": name,

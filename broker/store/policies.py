@@ -16,7 +16,14 @@ def put_policy(
     if connection.execute(select(managed_policies.c.id).where(same)).first() is None:
         connection.execute(
             insert(managed_policies).values(
-                id=new_id, account=account, name=name, name_key=key, path=path, arn=arn, document=document, created_at=now
+                id=new_id,
+                account=account,
+                name=name,
+                name_key=key,
+                path=path,
+                arn=arn,
+                document=document,
+                created_at=now,
             )
         )
     else:
@@ -25,6 +32,4 @@ def put_policy(
 
 def find_policy(connection: Connection, arn: str) -> str | None:
     """The document of the managed policy of this ARN."""
-    return connection.execute(
-        select(managed_policies.c.document).where(managed_policies.c.arn == arn)
-    ).scalar()
+    return connection.execute(select(managed_policies.c.document).where(managed_policies.c.arn == arn)).scalar()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
@@ -45,8 +46,18 @@ def put_role_details(
         connection.execute(update(roles).where(roles.c.id == role_id).values(**values))
 
 
-def _role(row: Row[tuple[str, str, str, str, str, str, int, int, str, str | None, dict[str, str]]]) -> Role:
+def _role(row: Row[*tuple[Any, ...]]) -> Role:
     account, name, path, role_id, arn, trust, longest, created, description, boundary, tags = row
     return Role(
-        account, name, path, role_id, arn, trust, longest, datetime.fromtimestamp(created, UTC), description, boundary, tags
+        account,
+        name,
+        path,
+        role_id,
+        arn,
+        trust,
+        longest,
+        datetime.fromtimestamp(created, UTC),
+        description,
+        boundary,
+        tags,
     )

@@ -23,9 +23,7 @@ _COLUMNS = (
 
 def find_user(connection: Connection, user_id: str) -> User | None:
     """The user of this unique id."""
-    row = connection.execute(
-        select(*_COLUMNS).where(entities.c.id == user_id, entities.c.kind == "user")
-    ).first()
+    row = connection.execute(select(*_COLUMNS).where(entities.c.id == user_id, entities.c.kind == "user")).first()
     if row is None:
         return None
     account, name, path, unique_id, arn, created, boundary, tags = row

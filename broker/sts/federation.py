@@ -27,8 +27,8 @@ from broker.sts.role_sessions import (
     parse_tags,
     role_context,
 )
-from providers.base import ExternalIdentity, IdToken
-from providers.oidc.provider import unverified_issuer
+from providers.base import ExternalIdentity
+from providers.oidc.token import parse_id_token
 
 _TAG_PREFIXES = ("https://aws.amazon.com/tags.principal_tags.", "https://aws.amazon.com/tags/principal_tags/")
 _TRANSITIVE = ("https://aws.amazon.com/tags.transitive_tag_keys", "https://aws.amazon.com/tags/transitive_tag_keys")
@@ -74,13 +74,13 @@ def assume_role_with_web_identity(
     arn = parse_role_arn(role_arn)
     arns = check_session_policy(policy, policy_arns)
 
-    token = web_identity_token.reveal()
-    issuer = unverified_issuer(token)
+    token = parse_id_token(web_identity_token.reveal())
+    issuer = token.unverified_issuer
     record = services.catalog.identity_provider(arn.account, issuer)
     if record is None:
         raise InvalidIdentity(f"No OpenIDConnect provider found in your account for {issuer[:255]}")
 
-    identity = services.providers.get(record).authenticate(IdToken(token), now=caller.now)
+    identity = services.providers.get(record).authenticate(token, now=caller.now)
     principal = Principal(
         PrincipalKind.WEB_IDENTITY,
         record.account,

@@ -17,7 +17,8 @@ from broker.domain.credentials import Credentials
 from broker.domain.session import PolicyDescriptor, RoleSession, Tag
 from broker.errors import LimitExceeded, MalformedPolicy, ValidationFailed
 from broker.policy.compile import compile_policy
-from broker.policy.document import PolicyKind, policy_size
+from broker.policy.document import PolicyKind
+from broker.policy.reader import policy_size
 from broker.services import Caller, Services
 
 MAX_SESSION_TAGS = 50
@@ -86,7 +87,13 @@ def role_context(view: RoleView, overlay: Mapping[str, str]) -> Context:
 def parse_role_arn(text: str) -> Arn:
     """The ARN of a role. Raises ValidationFailed."""
     arn = Arn.parse(text)
-    if arn.service != "iam" or arn.region or arn.kind != "role" or not arn.name or not ACCOUNT_ID.fullmatch(arn.account):
+    if (
+        arn.service != "iam"
+        or arn.region
+        or arn.kind != "role"
+        or not arn.name
+        or not ACCOUNT_ID.fullmatch(arn.account)
+    ):
         raise ValidationFailed(f"{text} is invalid")
     return arn
 
@@ -139,9 +146,7 @@ def issue_session(
     role = view.role
     _check_managed(services, request, role.account)
     packed = packed_policy_size(request.policy, request.policy_arns, request.tags)
-    seconds = role_session_seconds(
-        request.duration_seconds, role_maximum=role.max_session_duration, chained=chained
-    )
+    seconds = role_session_seconds(request.duration_seconds, role_maximum=role.max_session_duration, chained=chained)
     issued_at = caller.now.replace(microsecond=0)
     session = RoleSession(
         account=role.account,
@@ -189,10 +194,10 @@ def _check_managed(services: Services, request: SessionRequest, account: str) ->
     """Managed session policies must exist in the role's account, and count into the size limit."""
     size = 0 if request.policy is None else policy_size(request.policy)
     for arn in request.policy_arns:
-        source = services.catalog.managed_policy(arn) if arn.split(":", 5)[4:5] == [account] else None
-        if source is None:
+        policy = services.catalog.managed_policy(arn) if arn.split(":", 5)[4:5] == [account] else None
+        if policy is None:
             raise ValidationFailed(f"The policy {arn} does not exist in the role's account or is not attachable.")
-        size += policy_size(source.policy.document.text)
+        size += policy.size
     if size > MAX_SESSION_POLICY_CHARACTERS:
         raise ValidationFailed(
             f"Inline and managed session policies together exceed {MAX_SESSION_POLICY_CHARACTERS} characters."

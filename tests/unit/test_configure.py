@@ -17,7 +17,10 @@ from broker.store.tables import access_keys, audit_events, entities, identity_pr
 MASTER = b"m" * 32
 ACCOUNT = "123456789012"
 TRUST = json.dumps(
-    {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}}
+    {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"},
+    }
 )
 ALLOW = json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:*", "Resource": "*"}})
 GOOD = f"""
@@ -144,7 +147,11 @@ def test_a_missing_boundary_denies_everything(tmp_path: Path, database: Database
         ('issuer = "https://id.example.com/realm"', 'issuer = "ftp://id"', "https"),
         ('issuer = "https://id.example.com/realm"', 'issuer = "https://aws"', "condition keys"),
         ('client_ids = ["app"]', "client_ids = []", "client_ids"),
-        ("allow_http_loopback = true", 'timeout_seconds = 1.0\n[[identity_provider]]\nissuer = "http://127.0.0.1"\nclient_ids = ["x"]', "allow_http_loopback"),
+        (
+            "allow_http_loopback = true",
+            'timeout_seconds = 1.0\n[[identity_provider]]\nissuer = "http://127.0.0.1"\nclient_ids = ["x"]',
+            "allow_http_loopback",
+        ),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, old: str, new: str, names: str) -> None:

@@ -30,7 +30,9 @@ def _record(**values: object) -> CallRecord:
 
 
 def test_the_fields_of_cloudtrail() -> None:
-    session = RoleSession("123456789012", "arn:aws:iam::123456789012:role/a/b", "AROA1", "s", NOW, NOW + timedelta(hours=1))
+    session = RoleSession(
+        "123456789012", "arn:aws:iam::123456789012:role/a/b", "AROA1", "s", NOW, NOW + timedelta(hours=1)
+    )
     principal = Principal(
         PrincipalKind.ROLE_SESSION, "123456789012", "arn:aws:sts::123456789012:assumed-role/b/s", "AROA1:s"
     )
@@ -66,7 +68,12 @@ def test_the_fields_of_cloudtrail() -> None:
 def test_secrets_are_left_out_of_parameters_and_answers() -> None:
     credentials = Credentials("ASIA1", Secret("the secret"), Secret("the token"), NOW)
     record = _record(
-        parameters={"role_arn": "arn", "web_identity_token": Secret("the jwt"), "tags": (Tag("k", "v"),), "policy": None},
+        parameters={
+            "role_arn": "arn",
+            "web_identity_token": Secret("the jwt"),
+            "tags": (Tag("k", "v"),),
+            "policy": None,
+        },
         response=Result(credentials, None),
     )
     text = render(record)

@@ -118,9 +118,10 @@ def test_a_full_disk_refuses_and_keeps_what_was_answered(database: FailingDataba
 
 def test_the_backlog_is_bounded(database: FailingDatabase, log: AuditLog) -> None:
     database.full = True
+    for number in range(_MAX_BACKLOG):
+        log.record_soon(str(number))
     with pytest.raises(AuditUnavailable):
-        for number in range(_MAX_BACKLOG + 1):
-            log.record_soon(str(number))
+        log.record_soon("one too many")
 
 
 def test_closing_writes_what_is_left(database: FailingDatabase) -> None:

@@ -40,7 +40,9 @@ def test_derived_ids_are_stable_and_differ_by_handle(account: str) -> None:
     assert account_of(one) == account
 
 
-@pytest.mark.parametrize("text", ["", "AKIA", "AKIA0189", "AKIA" + "a" * 16, "ASIA" + "7" * 16, "AKIA" + "Q" * 17, "AKIA" + "é" * 16])
+@pytest.mark.parametrize(
+    "text", ["", "AKIA", "AKIA0189", "AKIA" + "a" * 16, "ASIA" + "7" * 16, "AKIA" + "Q" * 17, "AKIA" + "é" * 16]
+)
 def test_what_holds_no_account_is_refused(text: str) -> None:
     with pytest.raises(ValidationFailed):
         account_of(text)

@@ -22,7 +22,9 @@ def test_the_same_text_is_never_sealed_alike() -> None:
     assert len({seal(KEY, b"text", purpose=b"p") for _ in range(1000)}) == 1000
 
 
-@pytest.mark.parametrize("change", [lambda s: s[:-1], lambda s: s[:20], lambda s: b"", lambda s: bytes([s[0] ^ 1]) + s[1:]])
+@pytest.mark.parametrize(
+    "change", [lambda s: s[:-1], lambda s: s[:20], lambda s: b"", lambda s: bytes([s[0] ^ 1]) + s[1:]]
+)
 def test_changed_bytes_do_not_open(change) -> None:
     with pytest.raises(SealBroken):
         unseal(KEY, change(seal(KEY, b"text", purpose=b"p")), purpose=b"p")

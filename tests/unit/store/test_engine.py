@@ -29,7 +29,15 @@ def test_sqlite_flushes_every_commit_and_enforces_keys(database: Database) -> No
     with pytest.raises(IntegrityError), database.change() as connection:
         connection.execute(
             insert(entities).values(
-                id="AROA1", kind="role", account="000000000000", name="r", name_key="r", path="/", arn="a", tags={}, created_at=0
+                id="AROA1",
+                kind="role",
+                account="000000000000",
+                name="r",
+                name_key="r",
+                path="/",
+                arn="a",
+                tags={},
+                created_at=0,
             )
         )
 
@@ -56,9 +64,14 @@ def test_an_unmigrated_database_is_not_current(tmp_path: Path) -> None:
 
 def test_a_failed_change_leaves_nothing(database: Database) -> None:
     before = database.revision()
-    with pytest.raises(RuntimeError), database.change() as connection:
-        put_account(connection, "111111111111", "", 0)
-        raise RuntimeError
+
+    def fail() -> None:
+        with database.change() as connection:
+            put_account(connection, "111111111111", "", 0)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     with database.read() as connection:
         assert list_accounts(connection) == []
     assert database.revision() == before

@@ -1,0 +1,108 @@
+"""The only table from our refusals to AWS's error codes.
+
+Codes, statuses and sentences: AWS STS and IAM API Reference, "Common errors" and the errors of the operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from broker import errors
+from broker.errors import BrokerError
+from providers import errors as provider_errors
+from providers.errors import ProviderError
+
+
+class MissingAction(BrokerError):
+    """The request names no action."""
+
+
+class InvalidAction(BrokerError):
+    """No such operation in that API version."""
+
+
+class UnsupportedOperation(BrokerError):
+    """AWS has the operation; we do not."""
+
+
+class MalformedQueryString(BrokerError):
+    """The form cannot be read."""
+
+
+class InvalidParameter(BrokerError):
+    """A parameter is unknown, doubled, or not of its type."""
+
+
+class RequestEntityTooLarge(BrokerError):
+    """The body is over the limit."""
+
+
+class MissingAuthenticationToken(BrokerError):
+    """The operation needs a signature and there is none."""
+
+
+class IncompleteSignature(BrokerError):
+    """The signature does not follow the form."""
+
+
+class SignatureDoesNotMatch(BrokerError):
+    """The signature is not this request's, or not of this time."""
+
+
+class RequestExpired(BrokerError):
+    """A presigned URL after its end."""
+
+
+class InternalFailure(BrokerError):
+    """Our fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class WireError:
+    """What the caller gets. ``sender``: the fault is the caller's."""
+
+    code: str
+    message: str
+    status: int
+    sender: bool = True
+
+
+TABLE: Mapping[type[Exception], tuple[str, int]] = {
+    errors.ValidationFailed: ("ValidationError", 400),
+    errors.NotFound: ("NoSuchEntity", 404),
+    errors.AlreadyExists: ("EntityAlreadyExists", 409),
+    errors.LimitExceeded: ("LimitExceeded", 409),
+    errors.MalformedPolicy: ("MalformedPolicyDocument", 400),
+    errors.PackedPolicyTooLarge: ("PackedPolicyTooLarge", 400),
+    errors.AccessDenied: ("AccessDenied", 403),
+    errors.InvalidIdentity: ("InvalidIdentityToken", 400),
+    errors.InvalidClientToken: ("InvalidClientTokenId", 403),
+    errors.SessionExpired: ("ExpiredToken", 403),
+    errors.AuditUnavailable: ("ServiceUnavailable", 503),
+    errors.Unavailable: ("ServiceUnavailable", 503),
+    errors.ConfigurationError: ("InternalFailure", 500),
+    MissingAction: ("MissingAction", 400),
+    InvalidAction: ("InvalidAction", 400),
+    UnsupportedOperation: ("UnsupportedOperation", 400),
+    MalformedQueryString: ("MalformedQueryString", 404),
+    InvalidParameter: ("InvalidParameterValue", 400),
+    RequestEntityTooLarge: ("RequestEntityTooLarge", 413),
+    MissingAuthenticationToken: ("MissingAuthenticationToken", 403),
+    IncompleteSignature: ("IncompleteSignature", 400),
+    SignatureDoesNotMatch: ("SignatureDoesNotMatch", 403),
+    RequestExpired: ("RequestExpired", 400),
+    InternalFailure: ("InternalFailure", 500),
+    provider_errors.MalformedEvidence: ("InvalidIdentityToken", 400),
+    provider_errors.SignatureInvalid: ("InvalidIdentityToken", 400),
+    provider_errors.Expired: ("ExpiredTokenException", 400),
+    provider_errors.AudienceMismatch: ("InvalidIdentityToken", 400),
+    provider_errors.ClaimRejected: ("IDPRejectedClaim", 403),
+    provider_errors.ProviderUnreachable: ("IDPCommunicationError", 400),
+}
+
+
+def wire_error(error: BrokerError | ProviderError) -> WireError:
+    """The wire's form of a refusal."""
+    code, status = TABLE[type(error)]
+    return WireError(code, error.message, status, status < 500)

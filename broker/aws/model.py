@@ -1,0 +1,55 @@
+"""The AWS services' own models, as botocore ships them: names, shapes, constraints, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.loaders import Loader
+from botocore.model import OperationModel, ServiceModel, Shape
+
+__all__ = ["Operation", "Service", "Shape", "load_service"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a service. ``result_wrapper`` is the element around the members of the answer."""
+
+    name: str
+    namespace: str
+    authenticated: bool
+    input_shape: Any
+    output_shape: Any
+    result_wrapper: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service of one API version."""
+
+    name: str
+    api_version: str
+    xml_namespace: str
+    signing_name: str
+    operations: Mapping[str, Operation]
+
+
+def load_service(name: str) -> Service:
+    """The model of ``name`` (``sts``, ``iam``) in botocore's newest version of it."""
+    model = ServiceModel(Loader().load_service_model(name, "service-2"), name)
+    namespace = model.metadata["xmlNamespace"]
+    operations = {item: _operation(model.operation_model(item), namespace) for item in model.operation_names}
+    return Service(name, model.api_version, namespace, model.signing_name, operations)
+
+
+def _operation(model: OperationModel, namespace: str) -> Operation:
+    output = model.output_shape
+    return Operation(
+        name=model.name,
+        namespace=namespace,
+        authenticated=model.auth_type != "none",
+        input_shape=model.input_shape,
+        output_shape=output,
+        result_wrapper=output.serialization.get("resultWrapper") if output is not None else None,
+    )

@@ -1,0 +1,198 @@
+"""The only outbound HTTP: small documents of identity providers, fetched so that no address can be an attack.
+
+1. https alone (http to loopback where the configuration allows it), no userinfo; 2. the name is resolved once and every
+address that is not public is left out, unless the configuration names its network; 3. the connection goes to exactly
+that address, so that a second look-up cannot lead elsewhere; 4. TLS is verified for the name, against the pinned
+authority where there is one; 5. no redirects, no proxies, no decompression; 6. a bounded size, and one deadline for
+everything, enforced by closing the socket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import http.client
+import ipaddress
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from providers.errors import ProviderUnreachable
+
+MAX_BYTES = 64 * 1024
+_MAX_URL = 2_048
+_MAX_AGE = re.compile(r"(?:^|[,\s])max-age=([0-9]{1,9})(?:$|[,\s])")
+_TRANSLATED = tuple(ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
+"""IPv6 networks whose addresses stand for IPv4 ones (NAT64, 6to4, Teredo): what is behind them cannot be judged."""
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What may vouch for a server. ``ca``: PEM, the only authority instead of the system's. ``thumbprints``: SHA-1 of
+    certificates (40 hexadecimal digits, as AWS's) of which one has to be in the verified chain besides."""
+
+    ca: str | None = None
+    thumbprints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What was fetched; ``max_age`` is Cache-Control's, in seconds."""
+
+    body: bytes
+    max_age: int | None
+
+
+class Fetcher:
+    """Fetches documents by the rules above."""
+
+    def __init__(
+        self, *, allow_http_loopback: bool = False, allow_networks: Sequence[str] = (), timeout_seconds: float = 5.0
+    ) -> None:
+        self._allow_http_loopback = allow_http_loopback
+        self._networks = tuple(ipaddress.ip_network(network) for network in allow_networks)
+        self._timeout = timeout_seconds
+
+    def get(self, url: str, trust: Trust = Trust()) -> Document:  # frozen
+        """The document at ``url``. Raises ProviderUnreachable, whatever goes wrong."""
+        try:
+            return self._get(url, trust)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise _unreachable(f"{url[:256]}: {type(error).__name__}: {error}") from error
+
+    def _get(self, url: str, trust: Trust) -> Document:
+        parts = _split(url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        addresses = self._addresses(host, port, parts.scheme)
+        deadline = time.monotonic() + self._timeout
+        with _connected(addresses, port, deadline) as connection:
+            if parts.scheme == "https":
+                connection.start_tls(host, trust)
+            return _request(connection, parts)
+
+    def _addresses(self, host: str, port: int, scheme: str) -> list[str]:
+        found = {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+        allowed = [text for text in sorted(found) if self._allowed(ipaddress.ip_address(text), scheme)]
+        if not allowed:
+            raise _unreachable(f"{host} has no address that may be reached by {scheme}: {', '.join(sorted(found))}")
+        return allowed
+
+    def _allowed(self, address: Address, scheme: str) -> bool:
+        if scheme == "http":
+            return self._allow_http_loopback and address.is_loopback
+        if any(address in network for network in self._networks if network.version == address.version):
+            return True
+        if isinstance(address, ipaddress.IPv6Address):
+            if address.ipv4_mapped is not None:
+                return self._allowed(address.ipv4_mapped, scheme)
+            if any(address in network for network in _TRANSLATED):
+                return False
+        return address.is_global and not address.is_multicast
+
+
+class _Connection:
+    """A socket that is closed at the deadline, whatever it is doing then."""
+
+    def __init__(self, plain: socket.socket, deadline: float) -> None:
+        self.socket: socket.socket = plain
+        self.expired = False
+        self._timer = threading.Timer(max(deadline - time.monotonic(), 0.001), self._expire)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def start_tls(self, host: str, trust: Trust) -> None:
+        context = ssl.create_default_context(cadata=trust.ca)
+        wrapped = context.wrap_socket(self.socket, server_hostname=host, do_handshake_on_connect=False)
+        self.socket = wrapped
+        wrapped.do_handshake()
+        if trust.thumbprints:
+            _check_thumbprints(wrapped, trust.thumbprints)
+
+    def close(self) -> None:
+        self._timer.cancel()
+        self.socket.close()
+
+    def _expire(self) -> None:
+        self.expired = True
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # closed already
+
+
+@contextmanager
+def _connected(addresses: Sequence[str], port: int, deadline: float) -> Iterator[_Connection]:
+    """A connection to the first of ``addresses`` that answers."""
+    for number, address in enumerate(addresses):
+        try:
+            plain = socket.create_connection((address, port), timeout=max(deadline - time.monotonic(), 0.001))
+            break
+        except OSError:
+            if number == len(addresses) - 1:
+                raise
+    connection = _Connection(plain, deadline)
+    try:
+        yield connection
+        if connection.expired:
+            raise TimeoutError("deadline")
+    finally:
+        connection.close()
+
+
+def _request(connection: _Connection, parts: SplitResult) -> Document:
+    client = http.client.HTTPConnection(parts.hostname or "", parts.port)
+    client.sock = connection.socket
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    headers = {
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        "Connection": "close",
+        "User-Agent": "accredit",
+    }
+    client.request("GET", target, headers=headers)
+    response = client.getresponse()
+    if response.status != 200:
+        raise _unreachable(f"{parts.geturl()[:256]} answered {response.status}")
+    if response.getheader("Content-Encoding", "identity") != "identity":
+        raise _unreachable("the answer is compressed, which was not asked for")
+    body = response.read(MAX_BYTES + 1)
+    if len(body) > MAX_BYTES:
+        raise _unreachable(f"{parts.geturl()[:256]} is larger than {MAX_BYTES} bytes")
+    length = response.getheader("Content-Length")
+    if length is not None and length.isdecimal() and int(length) != len(body):
+        raise _unreachable("the answer was cut off")
+    age = _MAX_AGE.search(response.getheader("Cache-Control") or "")
+    return Document(body, int(age[1]) if age else None)
+
+
+def _split(url: str) -> SplitResult:
+    parts = urlsplit(url)
+    if len(url) > _MAX_URL or not url.isascii() or any(character <= " " for character in url):
+        raise _unreachable("the URL has characters that are not allowed, or too many")
+    if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc or parts.fragment:
+        raise _unreachable(f"{url[:256]} is no plain https URL")
+    return parts
+
+
+def _check_thumbprints(connection: ssl.SSLSocket, thumbprints: Sequence[str]) -> None:
+    """AWS's thumbprints are SHA-1 of a certificate; they only narrow what TLS has verified already."""
+    get_chain = getattr(connection, "get_verified_chain", None)  # public from Python 3.13 on
+    if get_chain is None:
+        chain = [item.public_bytes(ssl._ssl.ENCODING_DER) for item in connection._sslobj.get_verified_chain()]  # type: ignore[attr-defined]
+    else:
+        chain = get_chain()
+    found = [hashlib.sha1(certificate, usedforsecurity=False).hexdigest() for certificate in chain]
+    if not any(hmac.compare_digest(one, wanted.lower()) for one in found for wanted in thumbprints):
+        raise _unreachable(f"no certificate of the chain has a registered thumbprint; seen: {', '.join(found)}")
+
+
+def _unreachable(detail: str) -> ProviderUnreachable:
+    return ProviderUnreachable("The identity provider could not be reached.", detail=detail)
