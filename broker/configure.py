@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from typing import Literal
 import msgspec
 from sqlalchemy import Connection
 
-from broker.audit.event import CallRecord, render
+from broker.audit.event import CallRecord, new_id, render
 from broker.audit.log import append
 from broker.credentials.durations import ROLE_MAXIMUM_SECONDS, ROLE_MINIMUM_MAXIMUM_SECONDS
 from broker.credentials.keyids import POLICY_ID, ROLE_ID, USER_ID, account_of, derived_access_key_id, new_unique_id
@@ -161,7 +160,7 @@ def _arn(kind: str, account: str, entry: RoleEntry | UserEntry) -> str:
 
 
 def _record(declaration: Declaration, now: datetime) -> CallRecord:
-    record = CallRecord(str(uuid.uuid4()), now, event_source="accredit", event_name="ApplyConfiguration")
+    record = CallRecord(new_id(), now, event_source="accredit", event_name="ApplyConfiguration")
     record.read_only = False
     record.parameters = {
         "accounts": list(declaration.accounts),

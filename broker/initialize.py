@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from broker.audit.event import CallRecord, render
+from broker.audit.event import CallRecord, new_id, render
 from broker.audit.log import append
 from broker.credentials.keyids import LONG_TERM, new_access_key_id, new_secret_access_key
 from broker.credentials.keyring import add_key
@@ -64,7 +63,7 @@ def _first_objects(database: Database, master_key: bytes, account: str) -> RootK
     moment = int(now.timestamp())
     root = RootKey(new_access_key_id(LONG_TERM, account), Secret(new_secret_access_key()))
     sealed = seal_secret(master_key, root.access_key_id, root.secret_access_key.reveal())
-    record = CallRecord(str(uuid.uuid4()), now, event_source="accredit", event_name="Initialize", read_only=False)
+    record = CallRecord(new_id(), now, event_source="accredit", event_name="Initialize", read_only=False)
     record.recipient = account
     record.parameters = {"account_id": account, "access_key_id": root.access_key_id}
     with database.change() as connection:

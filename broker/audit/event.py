@@ -7,7 +7,7 @@ A ``CallRecord`` is filled while the call is served and turned into JSON once, a
 from __future__ import annotations
 
 import dataclasses
-import uuid
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +24,15 @@ from broker.domain.session import RoleSession
 EVENT_VERSION = "1.11"
 _MAX_TEXT = 2_048
 """Characters kept of any one text: the record's size is bounded whatever a caller sends."""
+
+
+def new_id() -> str:
+    """A random (version 4) UUID, as requests and events are numbered; ``uuid.uuid4`` takes five times as long."""
+    raw = bytearray(os.urandom(16))
+    raw[6], raw[8] = raw[6] & 0x0F | 0x40, raw[8] & 0x3F | 0x80
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
 
 _encode = msgspec.json.Encoder().encode
 
@@ -72,7 +81,7 @@ def render(call: CallRecord) -> str:
         "requestParameters": _parameters(call.parameters),
         "responseElements": _plain(call.response),
         "requestID": call.request_id,
-        "eventID": str(uuid.uuid4()),
+        "eventID": new_id(),
         "readOnly": call.read_only,
         "eventType": "AwsApiCall",
         "managementEvent": True,
@@ -139,7 +148,7 @@ def _parameters(arguments: Mapping[str, object] | None) -> dict[str, Any] | None
 
 
 def _time(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.isoformat()[:19]}Z"
 
 
 def _plain(value: object) -> Any:

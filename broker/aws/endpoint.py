@@ -8,13 +8,12 @@ made, whatever happens; for a call that issues something it is on disk before th
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-from broker.audit.event import CallRecord, render
+from broker.audit.event import CallRecord, new_id, render
 from broker.aws.codec.query import parse_form
 from broker.aws.codec.xml import render_error
 from broker.aws.errors import (
@@ -78,7 +77,7 @@ class AwsEndpoint:
 
     def _answer(self, environ: Environ) -> tuple[int, CallRecord, bytes]:
         now = datetime.now(UTC)
-        record = CallRecord(str(uuid.uuid4()), now)
+        record = CallRecord(new_id(), now)
         record.source_ip, secure = self._proxies.client(environ)
         record.user_agent = environ.get("HTTP_USER_AGENT", "")
         served: Served | None = None

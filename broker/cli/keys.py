@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from broker.audit.event import CallRecord, render
+from broker.audit.event import CallRecord, new_id, render
 from broker.audit.log import append
 from broker.credentials.keyring import KeyState, add_key, list_states
 from broker.credentials.masterkey import load_master_key
@@ -57,9 +56,7 @@ def rotate(directory: Path) -> None:
     try:
         with database.change() as connection:
             key_id = add_key(connection, master_key, now=now, activation_seconds=settings.keys.activation_seconds)
-            record = CallRecord(
-                str(uuid.uuid4()), now, event_source="accredit", event_name="RotateKey", read_only=False
-            )
+            record = CallRecord(new_id(), now, event_source="accredit", event_name="RotateKey", read_only=False)
             record.parameters = {"key_id": f"{key_id:08x}"}
             append(connection, [render(record)])
     finally:

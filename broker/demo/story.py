@@ -77,12 +77,12 @@ class Story:
 
     def _start(self) -> None:
         started = time.monotonic()
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "broker.cli", "serve", str(self.directory)], stdin=subprocess.DEVNULL
-        )
+        command = [sys.executable, "-m", "broker.cli", "serve", str(self.directory)]
+        with (self.directory / "broker.log").open("wb") as log:
+            self._server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         while not self._ready():
             if self._server.poll() is not None or time.monotonic() - started > _START_SECONDS:
-                raise StepFailed("the broker did not start")
+                raise StepFailed(f"the broker did not start; {self.directory}/broker.log says why")
             time.sleep(0.05)
         self._tick(f"broker ready at {self.endpoint} after {time.monotonic() - started:.1f} s")
 
