@@ -99,34 +99,26 @@ def arn(wanted: tuple[str, ...], variables: bool) -> Test:
     A value that is one variable and nothing else stands for a whole ARN, compared as text. Elsewhere a variable's
     value stays inside its part: it cannot bring a colon that shifts the others.
     """
-    fixed_rows: list[tuple[Match, ...]] = []
-    open_rows: list[list[Template]] = []
-    for value in wanted:
-        row = arn_templates(value, variables=variables)
-        if all(map(is_fixed, row)):
-            fixed_rows.append(tuple(compile_pattern(fixed(part)) for part in row))
-        else:
-            open_rows.append(row)
+    rows = [tuple(map(_part, arn_templates(value, variables=variables))) for value in wanted]
 
     def test(value: str, context: Values) -> bool:
         parts = read.arn_parts(value)
         if parts is None:
             return False
-        for matchers in fixed_rows:
-            for matcher, part in zip(matchers, parts, strict=True):
-                if not matcher(part):
+        for row in rows:
+            for matcher, part in zip(row, parts if len(row) == 6 else (value,), strict=True):
+                if not (matcher(part) if callable(matcher) else template_matches(matcher, part, context)):
                     break
             else:
                 return True
-        return any(_arn_row_matches(row, value, parts, context) for row in open_rows)
+        return False
 
     return test
 
 
-def _arn_row_matches(row: list[Template], value: str, parts: list[str], context: Values) -> bool:
-    if len(row) == 1:
-        return template_matches(row[0], value, context)
-    return all(template_matches(template, part, context) for template, part in zip(row, parts, strict=True))
+def _part(template: Template) -> Match | Template:
+    """The matcher of a part without variables, ready; the template of one with."""
+    return compile_pattern(fixed(template)) if is_fixed(template) else template
 
 
 def arn_templates(text: str, *, variables: bool) -> list[Template]:

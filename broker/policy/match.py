@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import lru_cache
+from itertools import groupby
 
 
 class Wild(Enum):
@@ -30,6 +31,8 @@ ANY, ONE = Wild.ANY, Wild.ONE
 _WILD = {"*": ANY, "?": ONE}
 # From here on str.find may be quadratic, so the state set takes over.
 _FIND_LIMIT = 40_000
+# Literals remembered for one text.
+_MASKS = 2_048
 
 
 def tokens(pattern: str) -> tuple[Token, ...]:
@@ -78,7 +81,8 @@ def compile_pattern(pattern: Sequence[Token]) -> Match:
     if only is not None:
         return only.__eq__
     if ONE in pattern:
-        return lambda text: _by_states(pattern, text)
+        steps = _steps(pattern)
+        return lambda text: _by_states(steps, text)
     return _by_pieces(pattern)
 
 
@@ -151,28 +155,37 @@ def _by_pieces(pattern: Sequence[Token]) -> Match:
     return by_pieces
 
 
-def _by_states(pattern: Sequence[Token], text: str) -> bool:
+def _steps(pattern: Sequence[Token]) -> list[Token | int]:
+    """The pattern with each run of ``?`` as its length."""
+    steps: list[Token | int] = []
+    for part, run in groupby(pattern):
+        steps.append(len(list(run)) if part is ONE else part)
+    return steps
+
+
+def _by_states(steps: Sequence[Token | int], text: str) -> bool:
     """Bit i of ``states`` says that the pattern so far matches the first i characters of ``text``."""
     places = _places(text)
     everywhere = (1 << (len(text) + 1)) - 1
     states = 1
-    for part in pattern:
+    for part in steps:
         if part is ANY:
             states = everywhere ^ ((states & -states) - 1)
-        elif part is ONE:
-            states = (states << 1) & everywhere
+        elif isinstance(part, int):
+            states = (states << part) & everywhere if part <= len(text) else 0
         elif isinstance(part, str):
-            for character in part:
-                states = (states & places.of(character)) << 1
-                if not states:
-                    return False
+            states = (states & places.of(part)) << len(part)
         if not states:
             return False
     return bool(states >> len(text))
 
 
 class _Places:
-    """Where each character stands in a text, as one integer per character, made when first asked for."""
+    """Where each literal stands in a text, as one integer per literal, made when first asked for.
+
+    A longer literal is put together from halves, so that the same text in many patterns (a variable's value, say) is
+    searched once.
+    """
 
     __slots__ = ("_masks", "_positions", "_size")
 
@@ -184,14 +197,26 @@ class _Places:
         self._masks: dict[str, int] = {}
         self._size = len(text) // 8 + 1
 
-    def of(self, character: str) -> int:
-        mask = self._masks.get(character)
+    def of(self, literal: str) -> int:
+        """Bit i is set if ``literal`` begins at character i."""
+        mask = self._masks.get(literal)
         if mask is None:
-            bits = bytearray(self._size)
-            for index in self._positions.get(character, ()):
-                bits[index >> 3] |= 1 << (index & 7)
-            mask = self._masks[character] = int.from_bytes(bits, "little")
+            mask = self._character(literal) if len(literal) == 1 else self._halves(literal)
+            if len(self._masks) >= _MASKS:
+                self._masks.clear()
+            self._masks[literal] = mask
         return mask
+
+    def _character(self, character: str) -> int:
+        bits = bytearray(self._size)
+        for index in self._positions.get(character, ()):
+            bits[index >> 3] |= 1 << (index & 7)
+        return int.from_bytes(bits, "little")
+
+    def _halves(self, literal: str) -> int:
+        middle = 1 << ((len(literal) - 1).bit_length() - 1)
+        first = self.of(literal[:middle])
+        return first and first & (self.of(literal[middle:]) >> middle)
 
 
 @lru_cache(maxsize=64)

@@ -142,9 +142,10 @@ def condition_holds(written, key, wanted, ctx, variables, deny):
     if not given or (quantifier and given == ("",)):
         return if_exists or quantifier == "ForAllValues" or (negated and not quantifier)
     try:
-        rows = [any([test_one(operator, value, one, ctx, variables) for value in wanted]) for one in given]
+        table = [[test_one(operator, value, one, ctx, variables) for value in wanted] for one in given]
     except (ValueError, KeyError):
         return deny
+    rows = [any(row) for row in table]
     if quantifier == "ForAllValues":
         return all(row != negated for row in rows)
     if quantifier == "ForAnyValue":

@@ -50,7 +50,7 @@ CONDITIONS = {
     "BinaryEquals": st.sampled_from(["YQ==", "YWE="]),
     "IpAddress": st.sampled_from(["10.0.0.0/8", "10.0.0.1", "::/0", "::ffff:10.0.0.0/120"]),
     "NotIpAddress": st.sampled_from(["10.0.0.0/8", "::1"]),
-    "ArnLike": st.one_of(st.builds("arn:aws:iam::{}:{}".format, templates, templates), st.just("${k:one}")),
+    "ArnLike": st.builds("arn:aws:iam::{}:{}".format, templates, templates),
     "ArnNotEquals": st.builds("arn:aws:iam::{}:{}".format, templates, templates),
 }
 KEYS = ("k:one", "k:many", "k:none", "k:typed", "k:empty")
@@ -182,13 +182,10 @@ def test_statement_order_never_matters(request_, document, random):
     assert outcome(request_, identity=(source(shuffled),)) == outcome(request_, identity=(source(document),))
 
 
-@given(requests(), documents(), documents())
-def test_splitting_a_policy_never_matters(request_, first, second):
-    second = {**second, "Version": first["Version"]}
-    together = {**first, "Statement": first["Statement"] + second["Statement"]}
-    assert outcome(request_, identity=(source(first), source(second))) == outcome(
-        request_, identity=(source(together),)
-    )
+@given(requests(), documents())
+def test_splitting_a_policy_never_matters(request_, document):
+    parts = tuple(source({**document, "Statement": statement}) for statement in document["Statement"])
+    assert outcome(request_, identity=parts) == outcome(request_, identity=(source(document),))
 
 
 @given(st.text("ab*?${}:'", min_size=1, max_size=12), st.text("ab*?${}:'", min_size=1, max_size=12))
