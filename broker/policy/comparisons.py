@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from broker.policy import values as read
-from broker.policy.match import Match, Token, compile_pattern, literal
+from broker.policy.match import Match, Token, Wild, compile_pattern, literal
 from broker.policy.variables import (
     Template,
     Values,
@@ -22,6 +22,8 @@ from broker.policy.variables import (
     split_fixed,
     template_matches,
 )
+
+_WHOLE = 6
 
 Test = Callable[[str, Values], bool]
 """Whether one request value matches any of the policy's values."""
@@ -99,14 +101,16 @@ def arn(wanted: tuple[str, ...], variables: bool) -> Test:
     A value that is one variable and nothing else stands for a whole ARN, compared as text. Elsewhere a variable's
     value stays inside its part: it cannot bring a colon that shifts the others.
     """
-    rows = [tuple(map(_part, arn_templates(value, variables=variables))) for value in wanted]
+    rows = [_arn_row(arn_templates(value, variables=variables)) for value in wanted]
 
     def test(value: str, context: Values) -> bool:
         parts = read.arn_parts(value)
         if parts is None:
             return False
+        parts.append(value)
         for row in rows:
-            for matcher, part in zip(row, parts if len(row) == 6 else (value,), strict=True):
+            for index, matcher in row:
+                part = parts[index]
                 if not (matcher(part) if callable(matcher) else template_matches(matcher, part, context)):
                     break
             else:
@@ -116,9 +120,12 @@ def arn(wanted: tuple[str, ...], variables: bool) -> Test:
     return test
 
 
-def _part(template: Template) -> Match | Template:
-    """The matcher of a part without variables, ready; the template of one with."""
-    return compile_pattern(fixed(template)) if is_fixed(template) else template
+def _arn_row(templates: list[Template]) -> list[tuple[int, Match | Template]]:
+    """What has to match, by part; the whole value is part 6. Left out is what every ARN fulfils: ``arn`` and ``*``."""
+    if len(templates) == 1:
+        return [(_WHOLE, templates[0])]
+    ready = [compile_pattern(fixed(template)) if is_fixed(template) else template for template in templates]
+    return [(index, ready[index]) for index, template in enumerate(templates) if index and template != (Wild.ANY,)]
 
 
 def arn_templates(text: str, *, variables: bool) -> list[Template]:

@@ -31,6 +31,8 @@ ANY, ONE = Wild.ANY, Wild.ONE
 _WILD = {"*": ANY, "?": ONE}
 # From here on str.find may be quadratic, so the state set takes over.
 _FIND_LIMIT = 40_000
+# Literals up to this length are looked for before the state set starts.
+_SHORT = 16
 # Literals remembered for one text.
 _MASKS = 2_048
 
@@ -80,10 +82,7 @@ def compile_pattern(pattern: Sequence[Token]) -> Match:
     only = literal(pattern)
     if only is not None:
         return only.__eq__
-    if ONE in pattern:
-        steps = _steps(pattern)
-        return lambda text: _by_states(steps, text)
-    return _by_pieces(pattern)
+    return _with_ones(pattern) if ONE in pattern else _by_pieces(pattern)
 
 
 def compile_any(patterns: Sequence[Sequence[Token]]) -> Match:
@@ -153,6 +152,20 @@ def _by_pieces(pattern: Sequence[Token]) -> Match:
         return True
 
     return by_pieces
+
+
+def _with_ones(pattern: Sequence[Token]) -> Match:
+    """Most texts lack one of the pattern's short literals, which is seen at once; the state set judges the rest."""
+    steps = _steps(pattern)
+    needed = tuple({part for part in pattern if isinstance(part, str) and len(part) <= _SHORT})
+
+    def with_ones(text: str) -> bool:
+        for part in needed:
+            if part not in text:
+                return False
+        return _by_states(steps, text)
+
+    return with_ones
 
 
 def _steps(pattern: Sequence[Token]) -> list[Token | int]:

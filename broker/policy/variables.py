@@ -109,6 +109,13 @@ def split_fixed(templates: list[Template]) -> tuple[Match | None, tuple[Template
 
 
 def template_matches(template: Template, text: str, context: Values) -> bool:
-    """Whether the resolved template matches ``text``; an unresolved one does not."""
+    """Whether the resolved template matches ``text``; an unresolved one does not.
+
+    The literals at its ends are compared first, because resolving costs more.
+    """
+    if template and isinstance(template[0], str) and not text.startswith(template[0]):
+        return False
+    if template and isinstance(template[-1], str) and not text.endswith(template[-1]):
+        return False
     pattern = resolve(template, context)
     return pattern is not None and matches(pattern, text)
