@@ -57,6 +57,7 @@ def _run_granian(directory: Path, settings: Settings) -> None:
         ssl_cert=Path(settings.server.tls_certificate) if settings.server.tls_certificate else None,
         ssl_key=Path(settings.server.tls_key) if settings.server.tls_key else None,
         log_level=LogLevels.warning,
+        log_dictconfig={"loggers": {"_granian": {"propagate": True}}},  # to our own handler, as JSON
         respawn_failed_workers=True,
         workers_kill_timeout=settings.server.drain_seconds,
     )

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from botocore import xform_name
+
 from broker.aws.codec.query import compile_input
 from broker.aws.codec.xml import compile_output
 from broker.aws.errors import InvalidParameter
@@ -60,14 +62,14 @@ class Served:
     handler: Callable[..., object]
     parse: Callable[[Mapping[str, str]], dict[str, object]]
     render: Callable[[object, str], bytes]
-    accepted: frozenset[str]
+    refused: frozenset[str]
+    """Parameters of the model that the handler does not take."""
 
     def arguments(self, parameters: Mapping[str, str]) -> dict[str, object]:
         """The handler's arguments. Raises ValidationFailed, InvalidParameter."""
-        arguments = self.parse(parameters)
-        if refused := arguments.keys() - self.accepted:
+        if self.refused and (refused := {name.partition(".")[0] for name in parameters} & self.refused):
             raise InvalidParameter(f"The parameter {min(refused)} of {self.name} is not supported.")
-        return arguments
+        return self.parse(parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,12 @@ def load_apis() -> dict[str, Api]:
     return apis
 
 
+def _refused(operation: Operation, entry: Entry) -> frozenset[str]:
+    taken = inspect.signature(entry.handler).parameters
+    members = operation.input_shape.members if operation.input_shape is not None else {}
+    return frozenset(name for name in members if xform_name(name) not in taken)
+
+
 def _serve(service: str, namespace: str, operation: Operation, entry: Entry) -> Served:
     return Served(
         name=operation.name,
@@ -103,5 +111,5 @@ def _serve(service: str, namespace: str, operation: Operation, entry: Entry) -> 
         handler=entry.handler,
         parse=compile_input(operation, STRUCTURES),
         render=compile_output(operation),
-        accepted=frozenset(inspect.signature(entry.handler).parameters) - {"services", "caller"},
+        refused=_refused(operation, entry),
     )

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,11 @@ from providers.errors import AudienceMismatch, ClaimRejected, Expired, Malformed
 
 MAX_ATTRIBUTES = 1_000
 MAX_VALUES = 2_000
+MAX_NAME = 512
+"""Characters of an attribute's whole dotted name."""
 _SUBJECT = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_INFINITY = float("inf")
 _LATEST = 253_402_300_799
 """The last second of the year 9999."""
 
@@ -87,18 +90,18 @@ def _check_times(claims: Mapping[str, Any], rules: ClaimRules, now: float) -> tu
     if expires_at <= now - rules.leeway:
         raise Expired("Token expired: current date/time must be before the expiration date/time", detail="exp is past")
     if "nbf" in claims and _time(claims, "nbf") > now + rules.leeway:
-        raise ClaimRejected("The token is not yet valid", detail="nbf is in the future")
+        raise MalformedEvidence("The token is not yet valid", detail="nbf is in the future")
     if issued_at > now + rules.leeway:
-        raise ClaimRejected("The token is not yet valid", detail="iat is in the future")
+        raise MalformedEvidence("The token is not yet valid", detail="iat is in the future")
     if issued_at < now - rules.max_lifetime:
         raise Expired("Token too old", detail="iat is longer ago than the longest lifetime")
     if expires_at <= issued_at:
-        raise ClaimRejected("The token ends before it begins", detail="exp is not after iat")
+        raise MalformedEvidence("The token ends before it begins", detail="exp is not after iat")
     if (
         expires_at - issued_at > rules.max_lifetime + rules.leeway
         or expires_at > now + rules.max_lifetime + rules.leeway
     ):
-        raise ClaimRejected("The token lives too long", detail="exp is further ahead than the longest lifetime")
+        raise MalformedEvidence("The token lives too long", detail="exp is further ahead than the longest lifetime")
     return issued_at, expires_at
 
 
@@ -107,16 +110,16 @@ def _time(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LATEST:
         raise MalformedEvidence("The token has no valid times", detail=f"{name} is missing or no time")
-    if not math.isfinite(value):
-        raise MalformedEvidence("The token has no valid times", detail=f"{name} is not finite")
     return value
 
 
 def flatten(claims: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Every claim as texts: nested objects under dotted names, lists as several values, JSON's spelling for the rest.
 
-    Nulls are left out, and so are objects inside lists, which have no name. Raises MalformedEvidence if two claims
-    come to the same name (``a.b`` and ``b`` in ``a``), or there are too many.
+    A claim's own name stays as it is, with its dots and colons (``https://aws.amazon.com/source_identity``). Nulls are
+    left out, and so are objects and lists inside lists, which have no name. Raises MalformedEvidence if two claims come
+    to the same name (``a.b`` and ``b`` in ``a``), if there are too many or a name is too long, for a number that no
+    double can hold (``1e400``) and for a text that is no Unicode (a lone surrogate, RFC 8259, section 8.2).
     """
     attributes: dict[str, tuple[str, ...]] = {}
     _flatten("", claims, attributes)
@@ -127,7 +130,9 @@ def flatten(claims: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 def _flatten(prefix: str, claims: Mapping[str, Any], attributes: dict[str, tuple[str, ...]]) -> None:
     for name, value in claims.items():
-        path = prefix + name
+        path = prefix + _text(name)
+        if len(path) > MAX_NAME:
+            raise MalformedEvidence("The token has too many claims", detail=f"a name is longer than {MAX_NAME}")
         if isinstance(value, dict):
             _flatten(f"{path}.", value, attributes)
             continue
@@ -142,9 +147,13 @@ def _flatten(prefix: str, claims: Mapping[str, Any], attributes: dict[str, tuple
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
+        if not value.isascii() and _SURROGATE.search(value):
+            raise MalformedEvidence("The token's claims are no text", detail="a lone surrogate")
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and abs(value) == _INFINITY:
+        raise MalformedEvidence("The token's claims are no numbers", detail="a number is out of range")
     return str(value)
 
 
