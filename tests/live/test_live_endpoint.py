@@ -298,7 +298,7 @@ def test_no_request_line_is_answered_with_a_5xx(
 @_budget
 @given(noise=st.binary(min_size=1, max_size=80).map(lambda noise: noise.replace(b"\n", b"\r\n")))
 def test_no_noise_is_answered_with_a_5xx(broker: BrokerServer, noise: bytes) -> None:
-    _check(wire.send(broker, noise + b"\r\n\r\n\r\n\r\n"))
+    _check(wire.send(broker, noise + b"\r\n\r\n\r\n\r\n", finished=True))
 
 
 def test_after_all_that_the_broker_serves(broker: BrokerServer, ci: Keys) -> None:

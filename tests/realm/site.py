@@ -119,7 +119,7 @@ def standard_site(issuer: str) -> str:
                 may=[allow("sts:*", Condition={"StringEquals": {"aws:PrincipalTag/Team": "blue"}})],
                 tags={"Team": "red", "Kept": "yes"},
             ),
-            role("only-blue", trust(account, StringEquals={"aws:PrincipalTag/Team": "blue"})),
+            role("only-blue", trust(account, SESSION_TAG_ACTIONS, StringEquals={"aws:PrincipalTag/Team": "blue"})),
             role("only-alice", trust(account, SESSION_TAG_ACTIONS, StringEquals={"aws:SourceIdentity": "alice"})),
             role("elsewhere", trust(account, SESSION_TAG_ACTIONS), account=OTHER_ACCOUNT),
         )

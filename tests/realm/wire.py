@@ -31,18 +31,19 @@ class Answer:
     @property
     def code(self) -> str:
         """The error code."""
-        return self._text("Code")
+        return self.element("Code")
 
     @property
     def message(self) -> str:
-        return self._text("Message")
+        return self.element("Message")
 
     @property
     def request_id(self) -> str:
         return self.headers.get("x-amzn-requestid", "")
 
-    def _text(self, element: str) -> str:
-        found = re.search(rf"<{element}>(.*?)</{element}>", self.body.decode(), re.DOTALL)
+    def element(self, name: str) -> str:
+        """The text of the first XML element of this name."""
+        found = re.search(rf"<{name}>(.*?)</{name}>", self.body.decode(), re.DOTALL)
         return found[1] if found else ""
 
 
@@ -94,12 +95,14 @@ def ask(
         connection.close()
 
 
-def send(broker: BrokerServer, *parts: bytes) -> Answer:
-    """Raw bytes, and the answer to them; the connection is not closed from our side before it came."""
+def send(broker: BrokerServer, *parts: bytes, finished: bool = False) -> Answer:
+    """Raw bytes, and the answer to them; with ``finished`` the server sees that no more will come."""
     with socket.create_connection(("127.0.0.1", broker.port), timeout=_SECONDS) as connection:
         try:
             for part in parts:
                 connection.sendall(part)
+            if finished:
+                connection.shutdown(socket.SHUT_WR)
             return receive(connection)
         except (BrokenPipeError, ConnectionResetError):
             return Answer(0)
