@@ -27,9 +27,15 @@ from providers.errors import ProviderUnreachable
 
 MAX_BYTES = 64 * 1024
 _MAX_URL = 2_048
-_MAX_AGE = re.compile(r"(?:^|[,\s])max-age=([0-9]{1,9})(?:$|[,\s])")
-_TRANSLATED = tuple(ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
-"""IPv6 networks whose addresses stand for IPv4 ones (NAT64, 6to4, Teredo): what is behind them cannot be judged."""
+_MAX_AGE = re.compile(r"(?:^|[,\s])max-age=([0-9]{1,9})(?:$|[,\s])", re.IGNORECASE)
+_UNICAST6 = ipaddress.IPv6Network("2000::/3")
+"""All of IPv6 that is public so far; outside lie IPv4-mapped and -compatible addresses, NAT64 and site-local ones."""
+_NOT_PUBLIC = tuple(
+    ipaddress.ip_network(text)
+    for text in ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2002::/16", "2001:db8::/32", "3fff::/20")
+)
+"""What ``is_global`` of some Python versions takes for public: protocol assignments, documentation, Teredo and 6to4,
+whose addresses stand for IPv4 ones that cannot be judged (RFC 6890 and the IANA special-purpose registries)."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -55,11 +61,17 @@ class Fetcher:
     """Fetches documents by the rules above."""
 
     def __init__(
-        self, *, allow_http_loopback: bool = False, allow_networks: Sequence[str] = (), timeout_seconds: float = 5.0
+        self,
+        *,
+        allow_http_loopback: bool = False,
+        allow_networks: Sequence[str] = (),
+        timeout_seconds: float = 5.0,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         self._allow_http_loopback = allow_http_loopback
         self._networks = tuple(ipaddress.ip_network(network) for network in allow_networks)
         self._timeout = timeout_seconds
+        self._max_bytes = max_bytes
 
     def get(self, url: str, trust: Trust = Trust()) -> Document:  # frozen
         """The document at ``url``. Raises ProviderUnreachable, whatever goes wrong."""
@@ -76,7 +88,7 @@ class Fetcher:
         with _connected(addresses, port, deadline) as connection:
             if parts.scheme == "https":
                 connection.start_tls(host, trust)
-            return _request(connection, parts)
+            return _request(connection, parts, self._max_bytes)
 
     def _addresses(self, host: str, port: int, scheme: str) -> list[str]:
         found = {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
@@ -90,11 +102,10 @@ class Fetcher:
             return self._allow_http_loopback and address.is_loopback
         if any(address in network for network in self._networks if network.version == address.version):
             return True
-        if isinstance(address, ipaddress.IPv6Address):
-            if address.ipv4_mapped is not None:
-                return self._allowed(address.ipv4_mapped, scheme)
-            if any(address in network for network in _TRANSLATED):
-                return False
+        if isinstance(address, ipaddress.IPv6Address) and address not in _UNICAST6:
+            return False
+        if any(address in network for network in _NOT_PUBLIC if network.version == address.version):
+            return False
         return address.is_global and not address.is_multicast
 
 
@@ -109,9 +120,13 @@ class _Connection:
         self._timer.start()
 
     def start_tls(self, host: str, trust: Trust) -> None:
+        if trust.ca == "":  # which ssl would take for "the system's authorities"
+            raise ValueError("the pinned authority is empty")
         context = ssl.create_default_context(cadata=trust.ca)
         wrapped = context.wrap_socket(self.socket, server_hostname=host, do_handshake_on_connect=False)
         self.socket = wrapped
+        if self.expired:  # the deadline closed the plain socket, which is no longer this one
+            raise TimeoutError("deadline")
         wrapped.do_handshake()
         if trust.thumbprints:
             _check_thumbprints(wrapped, trust.thumbprints)
@@ -130,24 +145,27 @@ class _Connection:
 
 @contextmanager
 def _connected(addresses: Sequence[str], port: int, deadline: float) -> Iterator[_Connection]:
-    """A connection to the first of ``addresses`` that answers."""
-    for number, address in enumerate(addresses):
+    """A connection to the first of ``addresses`` that answers; each gets its share of the time that is left."""
+    for remaining in range(len(addresses), 0, -1):
+        share = max(deadline - time.monotonic(), 0.001) / remaining
         try:
-            plain = socket.create_connection((address, port), timeout=max(deadline - time.monotonic(), 0.001))
+            plain = socket.create_connection((addresses[-remaining], port), timeout=share)
             break
         except OSError:
-            if number == len(addresses) - 1:
+            if remaining == 1:
                 raise
+    plain.settimeout(max(deadline - time.monotonic(), 0.001))
     connection = _Connection(plain, deadline)
     try:
         yield connection
-        if connection.expired:
-            raise TimeoutError("deadline")
     finally:
+        expired = connection.expired  # then whatever was read or raised is the closing's doing
         connection.close()
+        if expired:
+            raise TimeoutError("deadline")
 
 
-def _request(connection: _Connection, parts: SplitResult) -> Document:
+def _request(connection: _Connection, parts: SplitResult, max_bytes: int) -> Document:
     client = http.client.HTTPConnection(parts.hostname or "", parts.port)
     client.sock = connection.socket
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -163,9 +181,9 @@ def _request(connection: _Connection, parts: SplitResult) -> Document:
         raise _unreachable(f"{parts.geturl()[:256]} answered {response.status}")
     if response.getheader("Content-Encoding", "identity") != "identity":
         raise _unreachable("the answer is compressed, which was not asked for")
-    body = response.read(MAX_BYTES + 1)
-    if len(body) > MAX_BYTES:
-        raise _unreachable(f"{parts.geturl()[:256]} is larger than {MAX_BYTES} bytes")
+    body = response.read(max_bytes + 1)
+    if len(body) > max_bytes:
+        raise _unreachable(f"{parts.geturl()[:256]} is larger than {max_bytes} bytes")
     length = response.getheader("Content-Length")
     if length is not None and length.isdecimal() and int(length) != len(body):
         raise _unreachable("the answer was cut off")

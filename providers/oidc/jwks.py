@@ -27,6 +27,8 @@ RETRY_SECONDS = 5.0
 STALE_SECONDS = 24 * 3600.0
 """How long the last good keys serve while the issuer cannot be reached."""
 MINIMUM_FRESH_SECONDS, MAXIMUM_FRESH_SECONDS = 60.0, 24 * 3600.0
+_REFRESH_AT = 0.8
+"""The part of its freshness after which a key set in use is fetched again, without anybody waiting."""
 _MAX_KEYS = 100
 _MINIMUM_RSA_BITS = 2_048
 _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
@@ -48,7 +50,7 @@ Keys = Mapping[str | None, VerificationKey]
 def parse_jwks(text: bytes) -> Keys:
     """The usable keys by their id (RFC 7517). What is not for signatures, weak or ambiguous is left out.
 
-    Raises ProviderUnreachable if it is no key set at all.
+    Keys without an id count as one name: two of them are ambiguous. Raises ProviderUnreachable if it is no key set.
     """
     try:
         entries = read_object(text, "JWKS").get("keys")
@@ -68,14 +70,15 @@ def parse_jwks(text: bytes) -> Keys:
 
 
 def _parse_key(entry: Mapping[str, Any]) -> VerificationKey | None:
-    if entry.get("use", "sig") != "sig" or "verify" not in entry.get("key_ops", ("verify",)):
+    operations = entry.get("key_ops", ["verify"])
+    if entry.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
         return None
     stated = entry.get("alg")
     kind, curve = entry.get("kty"), entry.get("crv")
     fitting: tuple[str, ...] = ()
     if kind == "RSA":
         fitting = _RSA
-    elif kind == "EC" and curve in _CURVES:
+    elif kind == "EC" and isinstance(curve, str) and curve in _CURVES:
         fitting = (_CURVES[curve],)
     elif kind == "OKP" and curve == "Ed25519":
         fitting = ("EdDSA",)
@@ -112,8 +115,8 @@ class StaticKeys:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
 
-    def find(self, key_id: str | None) -> VerificationKey:
-        return _pick(self._keys, key_id)
+    def find(self, key_id: str | None, algorithm: str) -> VerificationKey:
+        return _pick(self._keys, key_id, algorithm)
 
     def prefetch(self) -> None:
         """There is nothing to fetch."""
@@ -135,53 +138,68 @@ class FetchedKeys:
         self._fresh_seconds, self._wait_seconds = fresh_seconds, wait_seconds
         self._lock = threading.Lock()
         self._keys: Keys = {}
-        self._fetched_at = self._fresh_until = float("-inf")
+        self._fetched_at = self._refresh_at = self._fresh_until = float("-inf")
         self._tried_at = float("-inf")
         self._running: threading.Event | None = None
         self._failure = ""
 
-    def find(self, key_id: str | None) -> VerificationKey:
-        """The key of this id. Raises SignatureInvalid if the issuer has none, ProviderUnreachable if we cannot know."""
+    def find(self, key_id: str | None, algorithm: str) -> VerificationKey:
+        """The key of this id, else the only one for ``algorithm``.
+
+        1. Keys past their age are of no use: wait for new ones. 2. Keys past their freshness may hold one that the
+        issuer has withdrawn: ask it first, but go on with them if it fails, hangs, or too many wait already. 3. Nobody
+        waits for keys that get old. 4. A key we do not know may be new.
+
+        Raises SignatureInvalid if the issuer has no such key, ProviderUnreachable if we cannot know.
+        """
         now = self._clock()
-        if now - self._fetched_at > STALE_SECONDS:
-            self._refresh(RETRY_SECONDS, wait=True)
-            if self._clock() - self._fetched_at > STALE_SECONDS:
+        if now - self._fetched_at > STALE_SECONDS:  # 1
+            if not self._wait(self._refresh(RETRY_SECONDS)) or self._clock() - self._fetched_at > STALE_SECONDS:
                 raise self._unreachable()
-        elif now >= self._fresh_until:
-            self._refresh(RETRY_SECONDS, wait=False)
+        elif now >= self._fresh_until:  # 2
+            fetch = self._refresh(RETRY_SECONDS)
+            if not self._failure:
+                self._wait(fetch)
+        elif now >= self._refresh_at:  # 3
+            self._refresh(RETRY_SECONDS)
         try:
-            return _pick(self._keys, key_id)
+            return _pick(self._keys, key_id, algorithm)
         except SignatureInvalid:
-            self._refresh(UNKNOWN_KEY_SECONDS, wait=True)
-            return _pick(self._keys, key_id)
+            if not self._wait(self._refresh(UNKNOWN_KEY_SECONDS)) or self._failure:  # 4
+                raise self._unreachable() from None
+            return _pick(self._keys, key_id, algorithm)
 
     def prefetch(self) -> None:
-        """Start a fetch if the keys are not fresh; nobody waits."""
-        if self._clock() >= self._fresh_until:
-            self._refresh(RETRY_SECONDS, wait=False)
+        """Start a fetch if the keys get old; nobody waits."""
+        if self._clock() >= self._refresh_at:
+            self._refresh(RETRY_SECONDS)
 
-    def _refresh(self, interval: float, *, wait: bool) -> None:
-        """Fetch, unless the last try is more recent than ``interval``; join a fetch that is under way."""
+    def _refresh(self, interval: float) -> threading.Event | None:
+        """The end of the fetch under way. Starts one, unless the last began less than ``interval`` ago: then None."""
         with self._lock:
-            done = self._running
-            if done is None:
+            if self._running is None:
                 if self._clock() - self._tried_at < interval:
-                    return
+                    return None
                 self._tried_at = self._clock()
-                done = self._running = threading.Event()
+                done = threading.Event()
                 threading.Thread(target=self._fetch, args=(done,), name="key-fetch", daemon=True).start()
-        if wait and not self._gate.wait(done, self._wait_seconds):
-            raise self._unreachable()
+                self._running = done  # after a start that may fail; the fetch ends by taking the lock
+            return self._running
+
+    def _wait(self, fetch: threading.Event | None) -> bool:
+        """Whether there is nothing left to wait for."""
+        return fetch is None or self._gate.wait(fetch, self._wait_seconds)
 
     def _fetch(self, done: threading.Event) -> None:
+        began = self._clock()
         try:
             keys, max_age = self._load()
             fresh = self._fresh_seconds if max_age is None else min(float(max_age), self._fresh_seconds)
+            fresh = min(max(fresh, MINIMUM_FRESH_SECONDS), MAXIMUM_FRESH_SECONDS)
             self._keys, self._failure = keys, ""
-            self._fetched_at = self._clock()
-            self._fresh_until = self._fetched_at + min(max(fresh, MINIMUM_FRESH_SECONDS), MAXIMUM_FRESH_SECONDS)
+            self._fetched_at, self._refresh_at, self._fresh_until = began, began + _REFRESH_AT * fresh, began + fresh
         except ProviderUnreachable as error:
-            self._failure = error.detail
+            self._failure = error.detail or error.message
             _log.warning("issuer's keys cannot be fetched", extra={"detail": error.detail})
         finally:
             with self._lock:
@@ -194,11 +212,13 @@ class FetchedKeys:
         )
 
 
-def _pick(keys: Keys, key_id: str | None) -> VerificationKey:
-    """The key of ``key_id``; a token without one may use the only key there is (RFC 7515, section 4.1.4)."""
-    key = keys.get(key_id)
-    if key is None and key_id is None and len(keys) == 1:
-        key = next(iter(keys.values()))
+def _pick(keys: Keys, key_id: str | None, algorithm: str) -> VerificationKey:
+    """The key of ``key_id``; a token without one may use the only key of its algorithm (RFC 7515, section 4.1.4)."""
+    if key_id is not None:
+        key = keys.get(key_id)
+    else:
+        fitting = [key for key in keys.values() if algorithm in key.by_algorithm]
+        key = fitting[0] if len(fitting) == 1 else None
     if key is None:
         raise SignatureInvalid("The token's signature could not be verified", detail="no key of this kid")
     return key

@@ -21,7 +21,7 @@ _MAX_TOKEN_ID = 256
 class KeySource(Protocol):
     """Where the issuer's keys are."""
 
-    def find(self, key_id: str | None) -> VerificationKey: ...
+    def find(self, key_id: str | None, algorithm: str) -> VerificationKey: ...
 
     def prefetch(self) -> None: ...
 
@@ -36,7 +36,7 @@ class OidcProvider:
 
     def authenticate(self, evidence: Evidence, *, now: datetime) -> ExternalIdentity:
         """The identity that the token proves. Raises ProviderError."""
-        key = self._keys.find(evidence.unverified_key_id)  # 1
+        key = self._keys.find(evidence.unverified_key_id, evidence.unverified_algorithm)  # 1
         jwk = key.by_algorithm.get(evidence.unverified_algorithm)  # 2
         if jwk is None:
             raise SignatureInvalid(_FORGED, detail=f"the key is not for {evidence.unverified_algorithm}")
