@@ -90,18 +90,18 @@ def _check_times(claims: Mapping[str, Any], rules: ClaimRules, now: float) -> tu
     if expires_at <= now - rules.leeway:
         raise Expired("Token expired: current date/time must be before the expiration date/time", detail="exp is past")
     if "nbf" in claims and _time(claims, "nbf") > now + rules.leeway:
-        raise ClaimRejected("The token is not yet valid", detail="nbf is in the future")
+        raise MalformedEvidence("The token is not yet valid", detail="nbf is in the future")
     if issued_at > now + rules.leeway:
-        raise ClaimRejected("The token is not yet valid", detail="iat is in the future")
+        raise MalformedEvidence("The token is not yet valid", detail="iat is in the future")
     if issued_at < now - rules.max_lifetime:
         raise Expired("Token too old", detail="iat is longer ago than the longest lifetime")
     if expires_at <= issued_at:
-        raise ClaimRejected("The token ends before it begins", detail="exp is not after iat")
+        raise MalformedEvidence("The token ends before it begins", detail="exp is not after iat")
     if (
         expires_at - issued_at > rules.max_lifetime + rules.leeway
         or expires_at > now + rules.max_lifetime + rules.leeway
     ):
-        raise ClaimRejected("The token lives too long", detail="exp is further ahead than the longest lifetime")
+        raise MalformedEvidence("The token lives too long", detail="exp is further ahead than the longest lifetime")
     return issued_at, expires_at
 
 
