@@ -25,7 +25,7 @@ from bench.servers import Server, free_port
 from bench.site import Site
 
 _STARTS = 3
-_WARM_SECONDS = 1.0
+_WARM_SECONDS = 1
 _SETTLE_SECONDS = 0.3
 """After a run of wrk: requests that it left behind are answered, and records of read-only calls are on disk."""
 _EXACT_CALLS = 2_000
@@ -68,13 +68,13 @@ class Bench:
             series.worker_megabytes = broker.worker_megabytes()
             return series
 
-    def _run(self, floor: Server, broker: Server, moto: Server | None, operation: str, seconds: float) -> Trial:
+    def _run(self, floor: Server, broker: Server, moto: Server | None, operation: str, seconds: int) -> Trial:
         bottom = self._load(floor, FLOOR, floor.port, seconds)
         own = self._load(broker, operation, broker.port, seconds)
         peer = self._load(moto, operation, broker.port, seconds) if moto else None
         return Trial(operation, own, bottom, peer)
 
-    def _load(self, server: Server, operation: str, port: int, seconds: float) -> Measurement:
+    def _load(self, server: Server, operation: str, port: int, seconds: int) -> Measurement:
         """One run of wrk, its requests signed just before. Raises SystemExit if the broker or the floor failed one."""
         write_requests(self._requests, self._workload.requests(operation, port))
         counted = server.name == "accredit"
@@ -133,7 +133,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="accredit-bench-", dir=options.directory) as directory:
         _say(
             f"Python {platform.python_version()}; {options.workers} workers, {CONNECTIONS} connections,"
-            f" {options.rounds} rounds of {options.seconds:g} s; {directory} is on {_file_system(Path(directory))}"
+            f" {options.rounds} rounds of {options.seconds} s; {directory} is on {_file_system(Path(directory))}"
         )
         bench = Bench(options, Path(directory))
         _say(f"{options.tokens} RS256 identity tokens (2048 bits)")
@@ -151,7 +151,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.sts", description="Measure STS against its floor and moto.")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each run of wrk")
+    parser.add_argument("--seconds", type=int, default=4, help="of each run of wrk")
     parser.add_argument("--threads", type=_numbers, default=[1, 4, 8], help="threads a worker, one series each: 1,4,8")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--sessions", type=int, default=8_000, help="distinct sessions that sign")
