@@ -10,7 +10,6 @@ everything, enforced by closing the socket.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import http.client
 import ipaddress
 import re
@@ -176,7 +175,11 @@ def _request(connection: _Connection, parts: SplitResult, max_bytes: int) -> Doc
         "User-Agent": "accredit",
     }
     client.request("GET", target, headers=headers)
-    response = client.getresponse()
+    with client.getresponse() as response:  # left open, it would keep the socket
+        return _read(response, parts, max_bytes)
+
+
+def _read(response: http.client.HTTPResponse, parts: SplitResult, max_bytes: int) -> Document:
     if response.status != 200:
         raise _unreachable(f"{parts.geturl()[:256]} answered {response.status}")
     if response.getheader("Content-Encoding", "identity") != "identity":
@@ -208,7 +211,7 @@ def _check_thumbprints(connection: ssl.SSLSocket, thumbprints: Sequence[str]) ->
     else:
         chain = get_chain()
     found = [hashlib.sha1(certificate, usedforsecurity=False).hexdigest() for certificate in chain]
-    if not any(hmac.compare_digest(one, wanted.lower()) for one in found for wanted in thumbprints):
+    if not set(found) & {thumbprint.lower() for thumbprint in thumbprints}:
         raise _unreachable(f"no certificate of the chain has a registered thumbprint; seen: {', '.join(found)}")
 
 
