@@ -57,13 +57,13 @@ def check_same_settings() -> None:
             given.update(kwargs)
             raise InterruptedError
 
-    original, granian.Granian = granian.Granian, Recorder  # type: ignore[assignment, misc]
+    original, granian.Granian = granian.Granian, Recorder  # type: ignore[assignment]
     try:
         server._run_granian(Path(), Settings(directory=Path(), server=ServerSettings(bind="127.0.0.1:1")))
     except InterruptedError:
         pass
     finally:
-        granian.Granian = original  # type: ignore[misc]
+        granian.Granian = original
     expected = options(1, ServerSettings().workers, ServerSettings().threads)
     if _serving(given) != _serving(expected):
         raise SystemExit(f"bench/floor.py does not serve as broker/server.py does:\n  {expected}\n  {given}")

@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -69,7 +70,7 @@ class Site:
         events = [json.loads(record) for (record,) in rows]
         return [event["responseElements"]["credentials"]["accessKeyId"] for event in events]
 
-    def _query(self, statement: str, *parameters: object) -> list[tuple[int | str, ...]]:
+    def _query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         connection = sqlite3.connect(f"file:{self.directory / 'accredit.db'}?mode=ro", uri=True)
         try:
             return connection.execute(statement, parameters).fetchall()
