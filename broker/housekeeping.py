@@ -12,6 +12,7 @@ from broker.services import Services
 from broker.store.identity_providers import list_providers
 
 _POLL_SECONDS = 0.5
+_WARM_SECONDS = 30.0
 
 _log = logging.getLogger(__name__)
 
@@ -22,12 +23,12 @@ def start_housekeeping(services: Services) -> None:
 
 
 def _run(services: Services) -> None:
-    warmed = -1
+    warmed, warmed_at = -1, 0.0
     while True:
         try:
             services.database.poll()
-            if warmed != services.database.revision():
-                warmed = services.database.revision()
+            if warmed != services.database.revision() or time.monotonic() - warmed_at > _WARM_SECONDS:
+                warmed, warmed_at = services.database.revision(), time.monotonic()
                 _warm_providers(services)
         except SQLAlchemyError as error:
             _log.warning("the store does not answer", extra={"error": repr(error)})
