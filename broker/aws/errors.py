@@ -103,6 +103,6 @@ TABLE: Mapping[type[Exception], tuple[str, int]] = {
 
 
 def wire_error(error: BrokerError | ProviderError) -> WireError:
-    """The wire's form of a refusal."""
-    code, status = TABLE[type(error)]
+    """The wire's form of a refusal; of a class without a row, that of the nearest base that has one."""
+    code, status = next((TABLE[kind] for kind in type(error).__mro__ if kind in TABLE), TABLE[InternalFailure])
     return WireError(code, error.message, status, status < 500)

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel, Shape
 
-__all__ = ["Operation", "Service", "Shape", "load_service"]
+__all__ = ["Operation", "Service", "Shape", "load_service", "wire_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,13 @@ def load_service(name: str) -> Service:
     namespace = model.metadata["xmlNamespace"]
     operations = {item: _operation(model.operation_model(item), namespace) for item in model.operation_names}
     return Service(name, model.api_version, namespace, model.signing_name, operations)
+
+
+def wire_name(name: str, shape: Any) -> str:
+    """How the member ``name`` is called on the wire: a flattened list by the name of its members, if they have one."""
+    if shape.type_name == "list" and shape.serialization.get("flattened"):
+        name = shape.member.serialization.get("name", name)
+    return str(shape.serialization.get("name", name))
 
 
 def _operation(model: OperationModel, namespace: str) -> Operation:

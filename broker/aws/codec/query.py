@@ -6,21 +6,18 @@ Every operation's shapes are compiled once, at start. What is not in the model i
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from botocore import xform_name
 
-from broker.aws.constraints import Problems, check_length, check_range, compile_string, missing, raise_problems
+from broker.aws.codec.scalars import SCALARS, Node, Parser
+from broker.aws.constraints import Problems, check_length, missing, raise_problems
 from broker.aws.errors import InvalidParameter, MalformedQueryString
-from broker.aws.model import Operation
-from broker.domain.secret import Secret
+from broker.aws.model import Operation, wire_name
 
 MAX_PARAMETERS = 2_000
 _MAX_NAME = 512
@@ -29,17 +26,14 @@ _MAX_INDEX_DIGITS = 6
 _ENVELOPE = frozenset({"Action", "Version"})
 _PRESIGNED = "X-Amz-"
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_INTEGER = re.compile(r"-?[0-9]{1,18}")
-_EPOCH = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?")
+_FORM = "application/x-www-form-urlencoded"
 
-Node = str | dict[str, Any]
-Parser = Callable[[Node, str, Problems], Any]
 Structures = Mapping[str, Callable[..., object]]
 
 
 def parse_form(query_string: str, body: bytes, content_type: str) -> dict[str, str]:
     """The parameters of URL and body together. Raises MalformedQueryString, InvalidParameter for a doubled name."""
-    if body and content_type and not content_type.lower().startswith("application/x-www-form-urlencoded"):
+    if body and content_type and content_type.partition(";")[0].strip().lower() != _FORM:
         raise MalformedQueryString("The request body is not form-encoded.")
     try:
         texts = (query_string.encode("latin-1").decode("utf-8"), body.decode("utf-8"))
@@ -49,7 +43,7 @@ def parse_form(query_string: str, body: bytes, content_type: str) -> dict[str, s
     for text in texts:
         if not text:
             continue
-        if text.count("&") >= MAX_PARAMETERS:
+        if text.count("&") + len(parameters) >= MAX_PARAMETERS:
             raise MalformedQueryString(f"The query string has more than {MAX_PARAMETERS} parameters.")
         if _BAD_ESCAPE.search(text):
             raise MalformedQueryString("The query string has a malformed escape.")
@@ -83,12 +77,17 @@ def compile_input(operation: Operation, structures: Structures) -> Callable[[Map
     shape = operation.input_shape
     members = {} if shape is None else shape.members
     compiler = _Compiler(structures)
-    parsers = {name: (xform_name(name), _path(name), compiler.parser(member)) for name, member in members.items()}
-    required = [] if shape is None else list(shape.required_members)
+    parsers = {
+        wire_name(name, member): (xform_name(name), _path(name), compiler.parser(member))
+        for name, member in members.items()
+    }
+    required = (
+        [] if shape is None else [(wire_name(name, members[name]), _path(name)) for name in shape.required_members]
+    )
 
     def parse(parameters: Mapping[str, str]) -> dict[str, object]:
         tree = _tree(parameters)
-        problems: Problems = [missing(_path(name)) for name in required if name not in tree]
+        problems: Problems = [missing(path) for name, path in required if name not in tree]
         arguments: dict[str, object] = {}
         for name, node in tree.items():
             known = parsers.get(name)
@@ -140,7 +139,7 @@ class _Compiler:
 
     def parser(self, shape: Any) -> Parser:
         if shape.type_name not in ("structure", "list", "map"):
-            return _SCALARS.get(shape.type_name, _string)(shape)
+            return SCALARS[shape.type_name](shape)
         if shape.name not in self._made:
             self._made[shape.name] = lambda node, path, problems: self._made[shape.name](node, path, problems)
             self._made[shape.name] = getattr(self, f"_{shape.type_name}")(shape)
@@ -148,12 +147,10 @@ class _Compiler:
 
     def _structure(self, shape: Any) -> Parser:
         members = {
-            member.serialization.get("name", name): (xform_name(name), _path(name), self.parser(member))
+            wire_name(name, member): (xform_name(name), _path(name), self.parser(member))
             for name, member in shape.members.items()
         }
-        required = [
-            (shape.members[name].serialization.get("name", name), _path(name)) for name in shape.required_members
-        ]
+        required = [(wire_name(name, shape.members[name]), _path(name)) for name in shape.required_members]
         make = self._structures.get(shape.name, SimpleNamespace)
 
         def parse(node: Node, path: str, problems: Problems) -> Any:
@@ -220,12 +217,6 @@ def _branch(node: Node, path: str) -> dict[str, Any]:
     return node
 
 
-def _leaf(node: Node, path: str) -> str:
-    if not isinstance(node, str):
-        raise InvalidParameter(f"The parameter {path[:128]} is a single value, not a structure.")
-    return node
-
-
 def _numbered(node: Node, path: str) -> list[tuple[int, Node]]:
     """Members by their number; gaps do not matter, as with AWS."""
     items = []
@@ -234,74 +225,3 @@ def _numbered(node: Node, path: str) -> list[tuple[int, Node]]:
             raise InvalidParameter(f"The list {path[:128]} has a member that is not numbered.")
         items.append((int(index), child))
     return sorted(items, key=lambda item: item[0])
-
-
-def _string(shape: Any) -> Parser:
-    check = compile_string(shape)
-    sensitive = bool(shape.metadata.get("sensitive"))
-
-    def parse(node: Node, path: str, problems: Problems) -> Any:
-        text = node if isinstance(node, str) else _leaf(node, path)
-        if check is not None:
-            check(text, path, problems)
-        return Secret(text) if sensitive else text
-
-    return parse
-
-
-def _integer(shape: Any) -> Parser:
-    def parse(node: Node, path: str, problems: Problems) -> int:
-        text = _leaf(node, path)
-        if not _INTEGER.fullmatch(text):
-            raise InvalidParameter(f"The value of {path[:128]} is not an integer.")
-        check_range(shape, int(text), path, problems)
-        return int(text)
-
-    return parse
-
-
-def _boolean(shape: Any) -> Parser:
-    def parse(node: Node, path: str, problems: Problems) -> bool:
-        text = _leaf(node, path)
-        if text not in ("true", "false"):
-            raise InvalidParameter(f"The value of {path[:128]} is neither true nor false.")
-        return text == "true"
-
-    return parse
-
-
-def _timestamp(shape: Any) -> Parser:
-    def parse(node: Node, path: str, problems: Problems) -> datetime:
-        text = _leaf(node, path)
-        try:
-            if _EPOCH.fullmatch(text):
-                return datetime.fromtimestamp(float(text), UTC)
-            moment = datetime.fromisoformat(text[:64])
-            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        except (ValueError, OverflowError, OSError):
-            raise InvalidParameter(f"The value of {path[:128]} is not a time.") from None
-
-    return parse
-
-
-def _blob(shape: Any) -> Parser:
-    def parse(node: Node, path: str, problems: Problems) -> bytes:
-        try:
-            raw = base64.b64decode(_leaf(node, path), validate=True)
-        except (binascii.Error, ValueError):
-            raise InvalidParameter(f"The value of {path[:128]} is not base64.") from None
-        check_length(shape, len(raw), path, problems)
-        return raw
-
-    return parse
-
-
-_SCALARS: Mapping[str, Callable[[Any], Parser]] = {
-    "string": _string,
-    "character": _string,
-    "integer": _integer,
-    "long": _integer,
-    "boolean": _boolean,
-    "timestamp": _timestamp,
-    "blob": _blob,
-}

@@ -14,11 +14,12 @@ from typing import Any
 
 from botocore import xform_name
 
-from broker.aws.model import Operation
+from broker.aws.model import Operation, wire_name
 from broker.domain.secret import Secret
 
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SPECIAL = re.compile("[&<>\r]")
+_HARMLESS = re.compile("[ !-%'-;=?-~]*")
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;"}
 
 Append = Callable[[str], None]
@@ -54,6 +55,8 @@ def render_error(code: str, message: str, sender: bool, request_id: str, namespa
 
 def escape(text: str) -> str:
     """``text`` as XML character data; characters that XML 1.0 cannot carry become U+FFFD."""
+    if _HARMLESS.fullmatch(text):
+        return text
     if _ILLEGAL.search(text):
         text = _ILLEGAL.sub("\ufffd", text)
     return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text) if _SPECIAL.search(text) else text
@@ -74,8 +77,7 @@ class _Compiler:
 
     def _structure(self, shape: Any) -> Writer:
         items = [
-            (xform_name(name), self._element(member.serialization.get("name", name), member))
-            for name, member in shape.members.items()
+            (xform_name(name), self._element(wire_name(name, member), member)) for name, member in shape.members.items()
         ]
 
         def write(value: Any, append: Append) -> None:
@@ -150,7 +152,7 @@ def _boolean(value: bool) -> str:
 
 
 def _timestamp(value: datetime) -> str:
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{value.astimezone(UTC).isoformat()[:19]}Z"
 
 
 def _blob(value: bytes) -> str:
