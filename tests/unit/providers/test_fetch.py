@@ -114,11 +114,6 @@ def test_max_age(header, seconds):
         "data:application/json,{}",
         "https://",
         "https:///path",
-        "https://user@idp.example/",
-        "https://user:word@idp.example/",
-        "https://@idp.example/",
-        "https://good.example\\@idp.example/",
-        "https://idp.example/#fragment",
         "https://idp.example/a b",
         "https://idp.example/a\r\nX: y",
         "https://idp.example\t/",
@@ -136,6 +131,20 @@ def test_max_age(header, seconds):
 )
 def test_jwt_30_odd_urls_are_refused(url, no_connection):
     assert refused(plain(), url)
+
+
+@pytest.mark.parametrize("place", ["user@{}/", "user:word@{}/", "@{}/", "good.example\\@{}/", "{}/#fragment"])
+def test_jwt_30_urls_with_more_than_a_place_are_refused(place):
+    with serving({None: http()}) as server:
+        url = "http://" + place.format(f"127.0.0.1:{server.port}")
+        assert "no plain https URL" in refused(plain(), url)
+        assert server.connections == 0
+
+
+def test_an_empty_authority_is_not_the_systems(authority):
+    context, _ = tls(authority, "127.0.0.1")
+    with serving({None: http()}, context=context) as server:
+        assert "authority is empty" in refused(Fetcher(allow_networks=LOOPBACK), server.url(), Trust(""))
 
 
 NOT_PUBLIC = [
@@ -399,7 +408,6 @@ def test_a_pinned_authority(authority, pem, resolver):
     [
         pytest.param(lambda: Trust(), id="the-system's-authorities"),
         pytest.param(lambda: Trust(trustme.CA().cert_pem.bytes().decode()), id="another-authority"),
-        pytest.param(lambda: Trust(""), id="empty"),
         pytest.param(lambda: Trust(" \n"), id="blank"),
         pytest.param(
             lambda: Trust("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), id="no-certificate"
