@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 
 from broker.callers import load_identity
 from broker.domain.session import RoleSession
 from broker.errors import AccessDenied
 from broker.policy.context import principal_context
-from broker.policy.evaluate import AccessRequest, PolicySet, evaluate
+from broker.policy.evaluate import AccessRequest, Decision, PolicySet, evaluate
 from broker.services import Caller, Identity, Services
 
 Context = dict[str, tuple[str, ...]]
+
+_log = logging.getLogger(__name__)
 
 
 def authorize(services: Services, caller: Caller, action: str, resource: str) -> Identity:
@@ -19,13 +22,30 @@ def authorize(services: Services, caller: Caller, action: str, resource: str) ->
     identity = load_identity(services, caller.authenticated())
     context = caller_context(caller, identity)
     request = AccessRequest(identity.principal, action, resource, identity.principal.account, context)
-    decision = evaluate(
+    decision = decide(
         request, PolicySet(identity=identity.policies, boundary=identity.boundary, session=identity.session_policies)
     )
     if not decision.allowed:
         sentence = f"User: {identity.principal.arn} is not authorized to perform: {action} on resource: {resource}"
-        raise AccessDenied(f"{sentence} {decision.sentence()}", detail=decision.sentence())
+        raise AccessDenied(f"{sentence} {decision.sentence()}", detail=reason(decision))
     return identity
+
+
+def decide(request: AccessRequest, policies: PolicySet) -> Decision:
+    """Ask the policies. A policy that cannot be evaluated denies, and that is our fault: it is logged."""
+    decision = evaluate(request, policies)
+    if decision.error is not None:
+        _log.error("policy evaluation failed", extra={"action": request.action, "error": decision.error})
+    return decision
+
+
+def reason(decision: Decision) -> str:
+    """Why, for the audit record: AWS's sentence, and the statement or the error behind it."""
+    if decision.error is not None:
+        return f"{decision.sentence()}: {decision.error}"
+    if decision.source is None:
+        return decision.sentence()
+    return f"{decision.sentence()} ({decision.source}, statement {decision.sid or decision.statement_index})"
 
 
 def caller_context(caller: Caller, identity: Identity) -> Context:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -61,9 +62,16 @@ def _run_granian(directory: Path, settings: Settings) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=settings.server.drain_seconds,
     )
+    os.register_at_fork(after_in_child=_default_signals)
     server.on_startup(lambda: _announce(settings))
     server.on_reload(lambda: _prepare_again(directory))
     server.serve(target_loader=_Loader(directory), wrap_loader=False)
+
+
+def _default_signals() -> None:
+    """A worker that is still starting has the parent's handlers, which would swallow the order to stop."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class _Loader:
@@ -79,10 +87,19 @@ class _Loader:
 def _run_gunicorn(directory: Path, settings: Settings) -> None:
     try:
         from gunicorn.app.base import BaseApplication
+        from gunicorn.glogging import Logger
     except ImportError:
         raise BrokerError(
             "server.engine is gunicorn, which is not installed: pip install 'accredit[gunicorn]'"
         ) from None
+
+    class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+        """Hands gunicorn's messages to our own handler."""
+
+        def setup(self, cfg: Any) -> None:
+            super().setup(cfg)
+            self.error_log.handlers = []
+            self.error_log.propagate = True
 
     class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         def load_config(self) -> None:
@@ -95,6 +112,7 @@ def _run_gunicorn(directory: Path, settings: Settings) -> None:
                 "keyfile": settings.server.tls_key or None,
                 "graceful_timeout": settings.server.drain_seconds,
                 "loglevel": "warning",
+                "logger_class": JsonLogger,
                 "when_ready": lambda _server: _announce(settings),
                 "on_reload": lambda _server: _prepare_again(directory),
             }

@@ -26,7 +26,8 @@ from broker.aws.errors import (
     wire_error,
 )
 from broker.aws.operations import Api, Effect, Served, load_apis
-from broker.aws.sigv4 import SignedRequest, SigningKeyCache, parse_signature, verify_signature
+from broker.aws.signing_keys import SigningKeyCache
+from broker.aws.sigv4 import SignedRequest, parse_signature, verify_signature
 from broker.callers import check_alive, find_candidate
 from broker.errors import AuditUnavailable, BrokerError
 from broker.policy.context import request_context

@@ -21,8 +21,7 @@ from email.utils import parsedate_to_datetime
 
 from broker.aws.canonical import MISMATCH, canonical_query, canonical_request, query_pairs
 from broker.aws.errors import IncompleteSignature, RequestExpired, SignatureDoesNotMatch
-from broker.aws.signing_keys import TERMINATOR, signing_key
-from broker.aws.signing_keys import SigningKeyCache as SigningKeyCache
+from broker.aws.signing_keys import TERMINATOR, SigningKeyCache, signing_key
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_PRESIGNED_SECONDS = 604_800

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from broker.authorization import caller_context
+from broker.authorization import caller_context, decide, reason
 from broker.callers import load_identity
 from broker.catalog import RoleView
 from broker.domain.credentials import Credentials
 from broker.domain.principal import PrincipalKind
 from broker.domain.session import PolicyDescriptor, RoleSession, Tag
 from broker.errors import AccessDenied, ValidationFailed
-from broker.policy.evaluate import AccessRequest, PolicySet, evaluate
+from broker.policy.evaluate import AccessRequest, PolicySet
 from broker.services import Caller, Identity, Services
 from broker.sts.role_sessions import (
     AssumedRoleUser,
@@ -130,9 +130,9 @@ def _ask_trust_policy(
     )
     for action in ("sts:AssumeRole", *request.extra_actions()):
         access = AccessRequest(identity.principal, action, view.role.arn, view.role.account, context)
-        decision = evaluate(access, policies)
+        decision = decide(access, policies)
         if not decision.allowed:
-            raise _denied(identity, action, view.role.arn, decision.sentence())
+            raise _denied(identity, action, view.role.arn, reason(decision))
 
 
 def _denied(identity: Identity, action: str, arn: str, detail: str) -> AccessDenied:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import regex
 
-from broker.authorization import Context
+from broker.authorization import Context, decide, reason
 from broker.catalog import RoleView
 from broker.domain.credentials import Credentials
 from broker.domain.principal import Principal, PrincipalKind
@@ -15,7 +15,7 @@ from broker.domain.secret import Secret
 from broker.domain.session import PolicyDescriptor, Tag
 from broker.errors import AccessDenied, InvalidIdentity
 from broker.policy.context import principal_context
-from broker.policy.evaluate import AccessRequest, PolicySet, evaluate
+from broker.policy.evaluate import AccessRequest, PolicySet
 from broker.services import Caller, Services
 from broker.sts.role_sessions import (
     AssumedRoleUser,
@@ -142,9 +142,9 @@ def _ask_trust_policy(
     context["aws:FederatedProvider"] = (principal.arn,)
     policies = PolicySet(resource=view.trust, resource_is_trust=True)
     for needed in (action, *request.extra_actions()):
-        decision = evaluate(AccessRequest(principal, needed, arn, view.role.account, context), policies)
+        decision = decide(AccessRequest(principal, needed, arn, view.role.account, context), policies)
         if not decision.allowed:
-            raise AccessDenied(f"Not authorized to perform {needed}", detail=decision.sentence())
+            raise AccessDenied(f"Not authorized to perform {needed}", detail=reason(decision))
     return view
 
 
