@@ -17,7 +17,6 @@ import msgspec
 from sqlalchemy import Connection
 
 from broker.audit.event import CallRecord, new_id, render
-from broker.audit.log import append
 from broker.credentials.durations import ROLE_MAXIMUM_SECONDS, ROLE_MINIMUM_MAXIMUM_SECONDS
 from broker.credentials.keyids import POLICY_ID, ROLE_ID, USER_ID, account_of, derived_access_key_id, new_unique_id
 from broker.credentials.long_term import seal_secret
@@ -35,6 +34,7 @@ from broker.settings import (
 )
 from broker.store.access_keys import AccessKeyRow, put_access_key
 from broker.store.accounts import put_account
+from broker.store.audit_events import append_records
 from broker.store.engine import Database
 from broker.store.entities import put_entity, replace_policies
 from broker.store.identity_providers import ProviderRecord, put_provider
@@ -132,7 +132,7 @@ def apply_configuration(database: Database, declaration: Declaration, master_key
             put_access_key(connection, AccessKeyRow(key.access_key_id, key.account, owner, True, sealed), moment)
         for provider in declaration.providers:
             put_provider(connection, provider, moment)
-        append(connection, [render(_record(declaration, now))])
+        append_records(connection, [render(_record(declaration, now))])
 
 
 def _put_entity(

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from broker.audit.event import CallRecord, new_id, render
-from broker.audit.log import append
 from broker.credentials.keyids import LONG_TERM, new_access_key_id, new_secret_access_key
 from broker.credentials.keyring import add_key
 from broker.credentials.long_term import seal_secret
@@ -18,6 +17,7 @@ from broker.errors import AlreadyExists
 from broker.settings import CONFIG_FILE, KeySettings, load_settings
 from broker.store.access_keys import AccessKeyRow, put_access_key
 from broker.store.accounts import put_account
+from broker.store.audit_events import append_records
 from broker.store.engine import Database
 from broker.store.schema import migrate
 
@@ -70,5 +70,5 @@ def _first_objects(database: Database, master_key: bytes, account: str) -> RootK
         put_account(connection, account, "", moment)
         put_access_key(connection, AccessKeyRow(root.access_key_id, account, None, True, sealed), moment)
         add_key(connection, master_key, now=now, activation_seconds=0)
-        append(connection, [render(record)])
+        append_records(connection, [render(record)])
     return root

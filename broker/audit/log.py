@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Sequence
 
-from sqlalchemy import Connection, insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from broker.errors import AuditUnavailable
+from broker.store.audit_events import Appender
 from broker.store.engine import Database
-from broker.store.tables import audit_events
 
 _MAX_BACKLOG = 10_000
 """Records of read-only calls kept in memory while the store cannot take them; beyond it those calls are refused."""
@@ -43,6 +40,7 @@ class AuditLog:
 
     def __init__(self, database: Database, *, read_flush_seconds: float) -> None:
         self._database = database
+        self._appender = Appender(database)
         self._interval = read_flush_seconds
         self._mutex = threading.Lock()
         self._backlog: list[str] = []
@@ -71,6 +69,7 @@ class AuditLog:
     def close(self) -> None:
         self._closing.set()
         self._flusher.join()
+        self._appender.close()
 
     def _wait_for(self, ticket: _Ticket) -> None:
         with self._mutex:
@@ -86,21 +85,31 @@ class AuditLog:
             raise AuditUnavailable("The audit record cannot be written.", detail=repr(ticket.error)) from ticket.error
 
     def _lead(self) -> None:
-        with self._mutex:
-            backlog, self._backlog = self._backlog, []
-            tickets, self._tickets = self._tickets, []
-        records = backlog + [ticket.record for ticket in tickets if ticket.record is not None]
-        error: Exception | None = None
+        backlog: list[str] = []
+        tickets: list[_Ticket] = []
+        error: Exception | None = RuntimeError("interrupted")
         try:
-            if records:
-                with self._database.append() as connection:
-                    append(connection, records)
+            with self._database.exclusive():
+                with self._mutex:  # only now: those that came while another process wrote go along
+                    backlog, self._backlog = self._backlog, []
+                    tickets, self._tickets = self._tickets, []
+                records = backlog + [ticket.record for ticket in tickets if ticket.record is not None]
+                if records:
+                    self._appender.append(records)
+            error = None
         except (SQLAlchemyError, OSError) as caught:
             error = caught
-            _log.error("audit record cannot be written", extra={"error": repr(caught), "records": len(records)})
+            _log.error("audit record cannot be written", extra={"error": repr(caught)})
+        finally:
+            self._hand_over(backlog, tickets, error)
+
+    def _hand_over(self, backlog: list[str], tickets: list[_Ticket], error: Exception | None) -> None:
+        """Wake those whose records were written, and let the first of the others lead."""
         with self._mutex:
             if error is not None:
                 self._backlog = backlog + self._backlog  # those calls were answered: their records must not be lost
+                if not tickets:  # the turn itself could not be had
+                    tickets, self._tickets = self._tickets, []
             heir = self._tickets[0] if self._tickets else None
             self._committing = heir is not None
         for ticket in tickets:
@@ -121,9 +130,3 @@ class AuditLog:
             self.flush()
         except AuditUnavailable:
             pass  # logged where it happened; the records are kept for the next round
-
-
-def append(connection: Connection, records: Sequence[str]) -> None:
-    """Add records within a transaction of the caller's: the way in for the record of a change."""
-    now = int(time.time())
-    connection.execute(insert(audit_events), [{"event_time": now, "record": record} for record in records])

@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 
 from broker.audit.event import CallRecord, new_id, render
-from broker.audit.log import append
 from broker.credentials.keyring import KeyState, add_key, list_states
 from broker.credentials.masterkey import load_master_key
 from broker.settings import load_settings
+from broker.store.audit_events import append_records
 from broker.store.engine import Database
 
 
@@ -58,7 +58,7 @@ def rotate(directory: Path) -> None:
             key_id = add_key(connection, master_key, now=now, activation_seconds=settings.keys.activation_seconds)
             record = CallRecord(new_id(), now, event_source="accredit", event_name="RotateKey", read_only=False)
             record.parameters = {"key_id": f"{key_id:08x}"}
-            append(connection, [render(record)])
+            append_records(connection, [render(record)])
     finally:
         database.close()
     click.echo(f"key {key_id:08x} seals from {settings.keys.activation_seconds} seconds from now on")

@@ -80,7 +80,7 @@ class Database:
             target = target.set(database=str(path))
             self._lock = _FileLock(path.with_name(path.name + ".lock"))
         self._counter = _Counter(directory / "revision.counter")
-        self.engine: Engine = create_engine(target, pool_size=connections, max_overflow=2)
+        self.engine: Engine = create_engine(target, pool_size=connections, max_overflow=2, hide_parameters=True)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
@@ -92,15 +92,15 @@ class Database:
             yield connection
 
     @contextmanager
-    def append(self) -> Iterator[Connection]:
-        """A transaction that only adds to the audit record; durable when the block has ended."""
-        with self._exclusive(), self._writing() as connection:
+    def write(self) -> Iterator[Connection]:
+        """A transaction that changes nothing that is cached; durable when the block has ended."""
+        with self.exclusive(), self._writing() as connection:
             yield connection
 
     @contextmanager
     def change(self) -> Iterator[Connection]:
         """A transaction that changes objects: all of it is durable when the block has ended, or nothing of it is."""
-        with self._exclusive():
+        with self.exclusive():
             with self._writing() as connection:
                 yield connection
                 connection.execute(update(revision).values(value=revision.c.value + 1))
@@ -124,7 +124,8 @@ class Database:
         if self._lock:
             self._lock.close()
 
-    def _exclusive(self) -> AbstractContextManager[None]:
+    def exclusive(self) -> AbstractContextManager[None]:
+        """The writers' turn on this node; databases that queue their writers themselves need none."""
         return self._lock() if self._lock else nullcontext()
 
     @contextmanager
@@ -144,5 +145,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
+    options = connection.get_execution_options()
+    if options.get("isolation_level") == "AUTOCOMMIT":
+        return
+    writes = options.get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -15,7 +15,7 @@ from broker.store.engine import Database
 
 def migrate(database: Database) -> None:
     """Apply every migration that is missing. Two processes that start together take turns."""
-    with database.append() as connection:
+    with database.write() as connection:
         command.upgrade(_config(connection), "head")
 
 

@@ -87,7 +87,7 @@ def test_a_change_is_announced_to_other_processes_of_the_node(database: Database
 
 
 def test_poll_learns_of_changes_that_were_not_announced(database: Database) -> None:
-    with database.append() as connection:
+    with database.write() as connection:
         connection.execute(text("UPDATE revision SET value = value + 5"))
     before = database.revision()
     database.poll()
@@ -96,7 +96,7 @@ def test_poll_learns_of_changes_that_were_not_announced(database: Database) -> N
 
 def test_appending_to_the_record_is_no_change(database: Database) -> None:
     before = database.revision()
-    with database.append() as connection:
+    with database.write() as connection:
         connection.execute(insert(audit_events).values(event_time=0, record="{}"))
     assert database.revision() == before
 
