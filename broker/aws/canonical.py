@@ -67,9 +67,8 @@ def query_pairs(query_string: str) -> list[tuple[bytes, bytes]]:
         raise IncompleteSignature("The query string has a malformed escape.")
     pairs = []
     for pair in _wire_bytes(query_string).replace(b"+", b" ").split(b"&"):
-        if pair:
-            name, _, value = pair.partition(b"=")
-            pairs.append((unquote_to_bytes(name), unquote_to_bytes(value)))
+        name, _, value = pair.partition(b"=")
+        pairs.append((unquote_to_bytes(name), unquote_to_bytes(value)))
     return pairs
 
 

@@ -214,8 +214,8 @@ def _unverified(
 
 def _from_http_date(text: str | None) -> str | None:
     """A Date header's time in the form of X-Amz-Date."""
-    if text is None or _DATE.fullmatch(text):
-        return text
+    if text is None:
+        return None
     try:
         moment = parsedate_to_datetime(text)
         moment = moment.astimezone(UTC) if moment.tzinfo else moment  # botocore writes "-0000", read as naive UTC

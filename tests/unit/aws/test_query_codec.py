@@ -249,6 +249,7 @@ def _sorted(value: dict[str, Any]) -> list[tuple[str, Any]]:
         {"Pair.Key": "ab", "Pair": ""},
         {"Pair": "", "Pair.Key": "ab"},
         {"Pair.Key": "ab", "Pair.Key.x": "ab"},
+        {"Pair.Key.x": "ab", "Pair.Key": "ab"},
         {"Texts": "x"},
         {"Texts.1": "x"},
         {"Texts.member": "x"},

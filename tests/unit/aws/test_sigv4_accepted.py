@@ -108,6 +108,8 @@ def test_hosts_ports_and_paths(url: str, expires: int | None) -> None:
         "u=%C3%BC%E6%BC%A2&t=~-_.",
         "s=%2F%3A%3D%26%25",
         "a-b=1&a=2&a.b=3&aB=4",
+        "a=1&&b=2&",
+        "a&b=",
     ],
 )
 @pytest.mark.parametrize("token", [None, TOKEN])
@@ -139,7 +141,9 @@ def test_the_date_header_of_botocore() -> None:
     verify(call)
 
 
-@pytest.mark.parametrize("date", ["Tue, 24 Nov 2026 12:00:00 GMT", "Tue, 24 Nov 2026 14:00:00 +0200"])
+@pytest.mark.parametrize(
+    "date", ["Tue, 24 Nov 2026 12:00:00 GMT", "Tue, 24 Nov 2026 14:00:00 +0200", "20261124T120000Z"]
+)
 def test_the_date_header_of_others(date: str) -> None:
     verify(header_signed(Call().with_header("date", date), dated=False))
 

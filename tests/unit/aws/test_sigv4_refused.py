@@ -199,6 +199,12 @@ def test_the_hash_of_the_body_is_in_lower_case() -> None:
          " http://en.wikipedia.org/wiki/ISO_8601"),
         (["authorization", "/aws4_request", ""], "Credential must have exactly 5 slash-delimited elements, e.g."
          " keyid/date/region/service/term, got 'AKIAIOSFODNN7EXAMPLE/20261124/eu-west-1/sts'"),
+        (["header", "authorization", "AWS4-HMAC-SHA1 Credential=x"], "Unsupported signing algorithm; AWS4-HMAC-SHA256"
+         " is required."),
+        (["authorization", "Signature=", "Signature:"], "Not a valid key=value pair (missing equal-sign) in"
+         " Authorization header."),
+        (["authorization", "/aws4_request", "/aws5_request"], "Credential should be scoped with a valid terminator:"
+         " 'aws4_request', not 'aws5_request'."),
         (["authorization", "/sts/", "/s3/"], "Credential should be scoped to correct service: 'sts'."),
         (["authorization", "/eu-west-1/", "//"], "Credential should be scoped to a valid region."),
         (["authorization", "/20261124/", "/20261123/"], "Date in Credential scope does not match YYYYMMDD from ISO-8601"
