@@ -80,6 +80,7 @@ class Database:
             target = target.set(database=str(path))
             self._lock = _FileLock(path.with_name(path.name + ".lock"))
         self._counter = _Counter(directory / "revision.counter")
+        self._announcing = _FileLock(directory / "revision.counter")
         self.engine: Engine = create_engine(target, pool_size=connections, max_overflow=2, hide_parameters=True)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
@@ -100,7 +101,7 @@ class Database:
     @contextmanager
     def change(self) -> Iterator[Connection]:
         """A transaction that changes objects: all of it is durable when the block has ended, or nothing of it is."""
-        with self.exclusive():
+        with self.exclusive(), self._announcing():
             with self._writing() as connection:
                 yield connection
                 connection.execute(update(revision).values(value=revision.c.value + 1))
@@ -113,14 +114,19 @@ class Database:
 
     def poll(self) -> None:
         """Learn of the changes of other nodes, and of a process that died between its commit and telling us."""
+        if self._stored_revision() == self._counter.read():
+            return
+        with self._announcing():  # no change of this node is now between its commit and its announcement
+            self._counter.write(self._stored_revision())
+
+    def _stored_revision(self) -> int:
         with self.read() as connection:
-            value = int(connection.execute(select(revision.c.value)).scalar_one())
-        if value != self._counter.read():
-            self._counter.write(value)
+            return int(connection.execute(select(revision.c.value)).scalar_one())
 
     def close(self) -> None:
         self.engine.dispose()
         self._counter.close()
+        self._announcing.close()
         if self._lock:
             self._lock.close()
 
