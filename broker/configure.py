@@ -1,7 +1,8 @@
 """Brings the store to what the configuration file declares: accounts, policies, roles, users, identity providers.
 
-Declared objects are made or brought to the declared state; what the file does not name is left alone. Everything is
-checked before anything is written, and written in one transaction together with its audit record.
+Declared objects are made or brought to the declared state; those that the file declared once and declares no more are
+removed, and what it never declared (the root access key) is left alone. Everything is checked before anything is
+written, and written in one transaction together with its audit record.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from typing import Literal
 import msgspec
 from sqlalchemy import Connection
 
-from broker.audit.event import CallRecord, new_id, render
+from broker.audit.event import CallRecord, render
 from broker.credentials.durations import ROLE_MAXIMUM_SECONDS, ROLE_MINIMUM_MAXIMUM_SECONDS
 from broker.credentials.keyids import POLICY_ID, ROLE_ID, USER_ID, account_of, derived_access_key_id, new_unique_id
 from broker.credentials.long_term import seal_secret
 from broker.domain.arn import ACCOUNT_ID, oidc_provider_arn, policy_arn, role_arn, user_arn
+from broker.domain.identifiers import new_uuid
 from broker.errors import BrokerError, ConfigurationError
 from broker.policy.document import PolicyKind, parse_policy
 from broker.settings import (
@@ -32,13 +34,13 @@ from broker.settings import (
     Settings,
     UserEntry,
 )
-from broker.store.access_keys import AccessKeyRow, put_access_key
+from broker.store.access_keys import AccessKeyRow, delete_declared_access_keys, put_access_key
 from broker.store.accounts import put_account
 from broker.store.audit_events import append_records
 from broker.store.engine import Database
-from broker.store.entities import put_entity, replace_policies
-from broker.store.identity_providers import ProviderRecord, put_provider
-from broker.store.policies import put_policy
+from broker.store.entities import delete_declared_entities, put_entity, replace_policies
+from broker.store.identity_providers import ProviderRecord, delete_declared_providers, put_provider
+from broker.store.policies import delete_declared_policies, put_policy
 from broker.store.roles import put_role_details
 
 _NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
@@ -111,28 +113,45 @@ def apply_configuration(database: Database, declaration: Declaration, master_key
                 path=policy.path,
                 arn=arn,
                 document=document,
+                declared=True,
                 now=moment,
             )
-        for role, trust, policies in declaration.roles:
-            role_id = _put_entity(connection, "role", role, policies, moment)
-            put_role_details(
-                connection,
-                role_id,
-                trust_policy=trust,
-                max_session_duration=role.max_session_duration,
-                description=role.description,
-            )
+        role_ids = [_put_role(connection, role, trust, policies, moment) for role, trust, policies in declaration.roles]
         users = {
             (policies.account, user.name): _put_entity(connection, "user", user, policies, moment)
             for user, policies in declaration.users
         }
         for key in declaration.keys:
             sealed = seal_secret(master_key, key.access_key_id, key.secret)
-            owner = users[key.account, key.user_name]
-            put_access_key(connection, AccessKeyRow(key.access_key_id, key.account, owner, True, sealed), moment)
+            row = AccessKeyRow(key.access_key_id, key.account, users[key.account, key.user_name], True, sealed)
+            put_access_key(connection, row, declared=True, now=moment)
         for provider in declaration.providers:
-            put_provider(connection, provider, moment)
-        append_records(connection, [render(_record(declaration, now))])
+            put_provider(connection, provider, declared=True, now=moment)
+        removed = _remove(connection, declaration, [*role_ids, *users.values()])
+        append_records(connection, [render(_record(declaration, removed, now))])
+
+
+def _remove(connection: Connection, declaration: Declaration, entity_ids: list[str]) -> dict[str, list[str]]:
+    """Remove what the file no longer declares; what went, by kind."""
+    return {
+        "access_key_ids": delete_declared_access_keys(connection, keep=[key.access_key_id for key in declaration.keys]),
+        "identity_providers": delete_declared_providers(connection, keep=[one.arn for one in declaration.providers]),
+        "roles_and_users": delete_declared_entities(connection, keep=entity_ids),
+        "policies": delete_declared_policies(connection, keep=[arn for _, _, arn, _ in declaration.policies]),
+    }
+
+
+def _put_role(connection: Connection, role: RoleEntry, trust: str, policies: _Policies, now: int) -> str:
+    """The role's unique id."""
+    role_id = _put_entity(connection, "role", role, policies, now)
+    put_role_details(
+        connection,
+        role_id,
+        trust_policy=trust,
+        max_session_duration=role.max_session_duration,
+        description=role.description,
+    )
+    return role_id
 
 
 def _put_entity(
@@ -149,6 +168,7 @@ def _put_entity(
         arn=_arn(kind, policies.account, entry),
         permissions_boundary=policies.boundary,
         tags=entry.tags,
+        declared=True,
         now=now,
     )
     replace_policies(connection, entity_id, inline=policies.inline, attached=policies.attached)
@@ -159,8 +179,8 @@ def _arn(kind: str, account: str, entry: RoleEntry | UserEntry) -> str:
     return (role_arn if kind == "role" else user_arn)(account, entry.path, entry.name)
 
 
-def _record(declaration: Declaration, now: datetime) -> CallRecord:
-    record = CallRecord(new_id(), now, event_source="accredit", event_name="ApplyConfiguration")
+def _record(declaration: Declaration, removed: Mapping[str, list[str]], now: datetime) -> CallRecord:
+    record = CallRecord(new_uuid(), now, event_source="accredit", event_name="ApplyConfiguration")
     record.read_only = False
     record.parameters = {
         "accounts": list(declaration.accounts),
@@ -169,6 +189,7 @@ def _record(declaration: Declaration, now: datetime) -> CallRecord:
         "users": [_arn("user", policies.account, user) for user, policies in declaration.users],
         "access_key_ids": [key.access_key_id for key in declaration.keys],
         "identity_providers": [provider.arn for provider in declaration.providers],
+        "removed": {kind: names for kind, names in removed.items() if names},
     }
     return record
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from broker.audit.event import CallRecord, new_id, render
+from broker.audit.event import CallRecord, render
 from broker.credentials.keyids import LONG_TERM, new_access_key_id, new_secret_access_key
 from broker.credentials.keyring import add_key
 from broker.credentials.long_term import seal_secret
 from broker.credentials.masterkey import create_master_key, load_master_key
+from broker.domain.identifiers import new_uuid
 from broker.domain.secret import Secret
 from broker.errors import AlreadyExists
 from broker.settings import CONFIG_FILE, KeySettings, load_settings
@@ -37,6 +38,7 @@ def initialize(directory: Path, account: str) -> RootKey:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(directory.iterdir()):
         raise AlreadyExists(f"{directory} is not empty")
+    directory.chmod(0o700)  # it may have been there already, open to others
     example = example_configuration().replace(_ACCOUNT_MARK, account)
     (directory / CONFIG_FILE).write_text(example, encoding="utf-8")
     master_key_path = directory / KeySettings().master_key_file
@@ -63,12 +65,13 @@ def _first_objects(database: Database, master_key: bytes, account: str) -> RootK
     moment = int(now.timestamp())
     root = RootKey(new_access_key_id(LONG_TERM, account), Secret(new_secret_access_key()))
     sealed = seal_secret(master_key, root.access_key_id, root.secret_access_key.reveal())
-    record = CallRecord(new_id(), now, event_source="accredit", event_name="Initialize", read_only=False)
+    record = CallRecord(new_uuid(), now, event_source="accredit", event_name="Initialize", read_only=False)
     record.recipient = account
     record.parameters = {"account_id": account, "access_key_id": root.access_key_id}
     with database.change() as connection:
         put_account(connection, account, "", moment)
-        put_access_key(connection, AccessKeyRow(root.access_key_id, account, None, True, sealed), moment)
+        row = AccessKeyRow(root.access_key_id, account, None, True, sealed)
+        put_access_key(connection, row, declared=False, now=moment)
         add_key(connection, master_key, now=now, activation_seconds=0)
         append_records(connection, [render(record)])
     return root

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select
@@ -20,7 +21,7 @@ class AccessKeyRow:
     sealed_secret: bytes
 
 
-def put_access_key(connection: Connection, row: AccessKeyRow, now: int) -> None:
+def put_access_key(connection: Connection, row: AccessKeyRow, *, declared: bool, now: int) -> None:
     """Make the key, or replace the one of this id."""
     connection.execute(delete(access_keys).where(access_keys.c.id == row.id))
     connection.execute(
@@ -30,9 +31,18 @@ def put_access_key(connection: Connection, row: AccessKeyRow, now: int) -> None:
             user_id=row.user_id,
             status="Active" if row.active else "Inactive",
             sealed_secret=row.sealed_secret,
+            declared=declared,
             created_at=now,
         )
     )
+
+
+def delete_declared_access_keys(connection: Connection, *, keep: Iterable[str]) -> list[str]:
+    """Delete what was declared once and is not among the ids ``keep``; the ids of what went."""
+    gone = access_keys.c.declared & access_keys.c.id.not_in(list(keep))
+    ids = list(connection.execute(select(access_keys.c.id).where(gone).order_by(access_keys.c.id)).scalars())
+    connection.execute(delete(access_keys).where(gone))
+    return ids
 
 
 def find_access_key(connection: Connection, key_id: str) -> AccessKeyRow | None:

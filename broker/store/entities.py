@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -37,6 +37,7 @@ def put_entity(
     arn: str,
     permissions_boundary: str | None,
     tags: Mapping[str, str],
+    declared: bool,
     now: int,
 ) -> str:
     """Make the entity, or bring the one of that name to this state; its unique id either way."""
@@ -50,6 +51,7 @@ def put_entity(
         "arn": arn,
         "permissions_boundary": permissions_boundary,
         "tags": dict(tags),
+        "declared": declared,
     }
     if found is not None:
         connection.execute(update(entities).where(entities.c.id == found).values(**values))
@@ -58,6 +60,17 @@ def put_entity(
         insert(entities).values(id=new_id, kind=kind, account=account, name_key=key, created_at=now, **values)
     )
     return new_id
+
+
+def delete_declared_entities(connection: Connection, *, keep: Iterable[str]) -> list[str]:
+    """Delete what was declared once and is not among the unique ids ``keep``; the ARNs of what went.
+
+    Their policies' attachments and their access keys go with them.
+    """
+    gone = entities.c.declared & entities.c.id.not_in(list(keep))
+    arns = list(connection.execute(select(entities.c.arn).where(gone).order_by(entities.c.arn)).scalars())
+    connection.execute(delete(entities).where(gone))
+    return arns
 
 
 def replace_policies(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from broker.store.tables import identity_providers
 
@@ -22,15 +22,24 @@ class ProviderRecord:
     settings: Mapping[str, Any]
 
 
-def put_provider(connection: Connection, record: ProviderRecord, now: int) -> None:
+def put_provider(connection: Connection, record: ProviderRecord, *, declared: bool, now: int) -> None:
     """Register the provider, or give it these settings."""
-    values = {"kind": record.kind, "issuer": record.issuer, "settings": dict(record.settings)}
+    values = {"kind": record.kind, "issuer": record.issuer, "settings": dict(record.settings), "declared": declared}
     if connection.execute(select(identity_providers.c.arn).where(identity_providers.c.arn == record.arn)).first():
         connection.execute(update(identity_providers).where(identity_providers.c.arn == record.arn).values(**values))
     else:
         connection.execute(
             insert(identity_providers).values(arn=record.arn, account=record.account, created_at=now, **values)
         )
+
+
+def delete_declared_providers(connection: Connection, *, keep: Iterable[str]) -> list[str]:
+    """Delete what was declared once and is not among the ARNs ``keep``; the ARNs of what went."""
+    table = identity_providers.c
+    gone = table.declared & table.arn.not_in(list(keep))
+    arns = list(connection.execute(select(table.arn).where(gone).order_by(table.arn)).scalars())
+    connection.execute(delete(identity_providers).where(gone))
+    return arns
 
 
 def find_provider(connection: Connection, account: str, issuer: str) -> ProviderRecord | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -27,7 +28,7 @@ metadata = MetaData(
     }
 )
 
-# Times are whole seconds since the epoch, UTC.
+# Times are whole seconds since the epoch, UTC. ``declared``: the configuration file made it and may remove it.
 
 revision = Table(
     "revision",
@@ -57,6 +58,7 @@ entities = Table(
     Column("arn", String(2048), nullable=False, unique=True),
     Column("permissions_boundary", String(2048)),
     Column("tags", JSON, nullable=False),
+    Column("declared", Boolean, nullable=False, default=False),
     Column("created_at", BigInteger, nullable=False),
     UniqueConstraint("account", "kind", "name_key"),
 )
@@ -81,6 +83,7 @@ managed_policies = Table(
     Column("path", String(512), nullable=False),
     Column("arn", String(2048), nullable=False, unique=True),
     Column("document", Text, nullable=False),
+    Column("declared", Boolean, nullable=False, default=False),
     Column("created_at", BigInteger, nullable=False),
     UniqueConstraint("account", "name_key"),
 )
@@ -108,6 +111,7 @@ access_keys = Table(
     Column("user_id", String(32), ForeignKey("entities.id", ondelete="CASCADE")),
     Column("status", String(8), CheckConstraint("status IN ('Active', 'Inactive')", name="status"), nullable=False),
     Column("sealed_secret", LargeBinary, nullable=False),
+    Column("declared", Boolean, nullable=False, default=False),
     Column("created_at", BigInteger, nullable=False),
 )
 """Long-term keys; without a user it is the account's root key. Secrets are sealed under the master key."""
@@ -120,6 +124,7 @@ identity_providers = Table(
     Column("kind", String(8), nullable=False),
     Column("issuer", String(2048), nullable=False),
     Column("settings", JSON, nullable=False),
+    Column("declared", Boolean, nullable=False, default=False),
     Column("created_at", BigInteger, nullable=False),
     UniqueConstraint("account", "issuer"),
 )

@@ -8,8 +8,10 @@ from sqlalchemy import select
 
 from broker.catalog import Catalog
 from broker.configure import apply_configuration, check_configuration
+from broker.credentials.long_term import seal_secret
 from broker.errors import ConfigurationError
 from broker.settings import load_settings
+from broker.store.access_keys import AccessKeyRow, put_access_key
 from broker.store.engine import Database
 from broker.store.schema import migrate
 from broker.store.tables import access_keys, audit_events, entities, identity_providers
@@ -125,6 +127,98 @@ def test_a_missing_boundary_denies_everything(tmp_path: Path, database: Database
     assert role is not None
     assert role.boundary is not None
     assert "deleted" in role.boundary.name
+
+
+def _ids(database: Database) -> dict[str, str]:
+    with database.read() as connection:
+        return dict(connection.execute(select(entities.c.arn, entities.c.id)).all())
+
+
+def _removed(database: Database) -> dict[str, list[str]]:
+    """By the last time that the configuration was applied."""
+    with database.read() as connection:
+        newest = select(audit_events.c.record).order_by(audit_events.c.sequence.desc()).limit(1)
+        return json.loads(connection.execute(newest).scalar_one())["requestParameters"]["removed"]
+
+
+KEY = '[[user.access_key]]\nsecret_env = "CI_SECRET"\n'
+PROVIDER = '[[identity_provider]]\nissuer = "https://id.example.com/realm"\nclient_ids = ["app"]\n'
+USER = '[[user]]\nname = "ci"\n'
+ROLE = GOOD[GOOD.index("[[role]]") : GOOD.index("[[user]]")]
+POLICY = f"[[policy]]\nname = \"all\"\ndocument = '{ALLOW}'\n"
+
+
+def test_an_access_key_that_is_no_longer_declared_is_gone(tmp_path: Path, database: Database) -> None:
+    declared = _check(tmp_path, GOOD)
+    apply_configuration(database, declared, MASTER)
+    with database.change() as connection:
+        root = AccessKeyRow("AKIAROOT", ACCOUNT, None, True, seal_secret(MASTER, "AKIAROOT", "r" * 40))
+        put_access_key(connection, root, declared=False, now=0)
+    catalog = Catalog(database, MASTER)
+    key_id = declared.keys[0].access_key_id
+    assert catalog.access_key(key_id) is not None
+    before = _ids(database)
+    assert KEY in GOOD
+    apply_configuration(database, _check(tmp_path, GOOD.replace(KEY, "")), MASTER)
+    assert catalog.access_key(key_id) is None
+    assert catalog.access_key("AKIAROOT") is not None
+    assert _ids(database) == before
+    assert _removed(database) == {"access_key_ids": [key_id]}
+    apply_configuration(database, _check(tmp_path, GOOD), MASTER)
+    assert catalog.access_key(key_id) is not None
+
+
+def test_everything_that_is_no_longer_declared_is_gone(tmp_path: Path, database: Database) -> None:
+    apply_configuration(database, _check(tmp_path, GOOD), MASTER)
+    catalog = Catalog(database, MASTER)
+    role = f"arn:aws:iam::{ACCOUNT}:role/team/app"
+    assert catalog.role(role) is not None
+    text = GOOD
+    for part in (KEY, PROVIDER, USER, ROLE, POLICY):
+        assert part in text
+        text = text.replace(part, "")
+    apply_configuration(database, _check(tmp_path, text), MASTER)
+    assert catalog.role(role) is None
+    assert catalog.identity_provider(ACCOUNT, "https://id.example.com/realm") is None
+    assert catalog.managed_policy(f"arn:aws:iam::{ACCOUNT}:policy/all") is None
+    assert _ids(database) == {}
+    assert {kind: len(names) for kind, names in _removed(database).items()} == {
+        "access_key_ids": 1,
+        "identity_providers": 1,
+        "roles_and_users": 2,
+        "policies": 1,
+    }
+    apply_configuration(database, _check(tmp_path, text), MASTER)
+    assert _removed(database) == {}
+
+
+def test_a_policy_of_something_that_was_not_declared_cannot_be_removed(tmp_path: Path, database: Database) -> None:
+    apply_configuration(database, _check(tmp_path, GOOD), MASTER)
+    with database.change() as connection:
+        connection.execute(entities.update().where(entities.c.kind == "role").values(declared=False))
+    text = GOOD.replace(ROLE, "").replace(POLICY, "").replace(KEY, "")
+    with pytest.raises(ConfigurationError, match="policy/all cannot be removed"):
+        apply_configuration(database, _check(tmp_path, text), MASTER)
+    with database.read() as connection:
+        assert len(connection.execute(select(access_keys.c.id)).all()) == 1
+
+
+def test_a_policy_moves_to_another_path(tmp_path: Path, database: Database) -> None:
+    """Also for a holder that the file does not declare (any more)."""
+    apply_configuration(database, _check(tmp_path, GOOD), MASTER)
+    with database.change() as connection:
+        connection.execute(entities.update().where(entities.c.kind == "role").values(declared=False))
+    moved = GOOD.replace('name = "all"', 'name = "all"\npath = "/shared/"', 1).replace(ROLE, "")
+    apply_configuration(database, _check(tmp_path, moved), MASTER)
+    catalog = Catalog(database, MASTER)
+    arn = f"arn:aws:iam::{ACCOUNT}:policy/shared/all"
+    assert catalog.managed_policy(arn) is not None
+    assert catalog.managed_policy(f"arn:aws:iam::{ACCOUNT}:policy/all") is None
+    role = catalog.role(f"arn:aws:iam::{ACCOUNT}:role/team/app")
+    assert role is not None
+    assert [source.name for source in role.identity][1:] == [arn]
+    assert role.boundary is not None
+    assert role.boundary.name == arn
 
 
 @pytest.mark.parametrize(

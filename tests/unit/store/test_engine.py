@@ -37,6 +37,7 @@ def test_sqlite_flushes_every_commit_and_enforces_keys(database: Database) -> No
                 path="/",
                 arn="a",
                 tags={},
+                declared=False,
                 created_at=0,
             )
         )
@@ -94,6 +95,49 @@ def test_poll_learns_of_changes_that_were_not_announced(database: Database) -> N
     assert database.revision() == before + 5 or database.revision() == 6
 
 
+def test_poll_does_not_take_back_a_change_that_comes_in_between(database: Database, tmp_path: Path) -> None:
+    """Another worker commits and announces after poll has read the store and before it writes what it read."""
+    other = Database("sqlite:///test.db", tmp_path)
+    database.poll()
+
+    class Interrupted(Database):
+        def _stored_revision(self) -> int:
+            value = super()._stored_revision()
+            workers.append(threading.Thread(target=_add_account, args=(other,)))
+            workers[-1].start()
+            workers[-1].join(0.5)
+            return value
+
+    workers: list[threading.Thread] = []
+    with other.write() as connection:  # a change that nobody announced
+        connection.execute(text("UPDATE revision SET value = value + 1"))
+    polling = Interrupted("sqlite:///test.db", tmp_path)
+    polling.poll()
+    for worker in workers:
+        worker.join()
+    with database.read() as connection:
+        stored = connection.execute(text("SELECT value FROM revision")).scalar_one()
+    assert polling.revision() == other.revision() == stored
+    polling.close()
+    other.close()
+
+
+def _add_account(database: Database) -> None:
+    with database.change() as connection:
+        put_account(connection, "222222222222", "", 0)
+
+
+def test_poll_learns_of_a_restored_older_database(database: Database) -> None:
+    """Its changes would go unseen if the counter stayed ahead of it."""
+    for _ in range(3):
+        with database.change() as connection:
+            put_account(connection, "111111111111", "", 0)
+    with database.write() as connection:
+        connection.execute(text("UPDATE revision SET value = 1"))
+    database.poll()
+    assert database.revision() == 1
+
+
 def test_appending_to_the_record_is_no_change(database: Database) -> None:
     before = database.revision()
     with database.write() as connection:
@@ -117,7 +161,7 @@ def test_writers_take_turns(database: Database) -> None:
 
 
 def test_names_are_unique_without_regard_to_case(database: Database) -> None:
-    row = {"kind": "role", "account": "111111111111", "path": "/", "tags": {}, "created_at": 0}
+    row = {"kind": "role", "account": "111111111111", "path": "/", "tags": {}, "declared": False, "created_at": 0}
     with database.change() as connection:
         put_account(connection, "111111111111", "", 0)
         connection.execute(insert(entities).values(id="AROA1", name="App", name_key="app", arn="one", **row))
