@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flask import Flask
@@ -26,11 +27,19 @@ from providers.oidc.jwks import FetchGate
 from providers.registry import Surroundings
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What workers are built from: read and checked once, so that no worker depends on what the files say later."""
+
+    settings: Settings
+    master_key: bytes = field(repr=False)
+
+
 def open_database(settings: Settings) -> Database:
     return Database(settings.store.url, settings.directory, connections=settings.server.threads + 2)
 
 
-def prepare(directory: Path) -> Settings:
+def prepare(directory: Path) -> Prepared:
     """Before the workers start: check the configuration, migrate the database, apply what the file declares.
 
     Raises ConfigurationError.
@@ -44,12 +53,12 @@ def prepare(directory: Path) -> Settings:
         apply_configuration(database, declaration, master_key)
     finally:
         database.close()
-    return settings
+    return Prepared(settings, master_key)
 
 
-def build_services(settings: Settings) -> Services:
+def build_services(prepared: Prepared) -> Services:
     """The parts, for this process."""
-    master_key = load_master_key(settings.file(settings.keys.master_key_file), os.environ)
+    settings, master_key = prepared.settings, prepared.master_key
     database = open_database(settings)
     ring = KeyRing(database, master_key)
     return Services(
@@ -75,9 +84,9 @@ def _provider_pool(settings: Settings) -> ProviderPool:
     return ProviderPool(Surroundings(fetcher, gate, fetch.keys_fresh_seconds, 2 * fetch.timeout_seconds))
 
 
-def create_app(directory: Path) -> Flask:
+def create_app(prepared: Prepared) -> Flask:
     """The WSGI application of one worker: AWS calls first, pages behind them."""
-    services = build_services(load_settings(directory))
+    services = build_services(prepared)
     pages = Flask("broker", static_folder=None)
     pages.register_blueprint(health_pages(services))
     pages.wsgi_app = AwsEndpoint(services, pages.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way

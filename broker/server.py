@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from broker.app import create_app, prepare
+from broker.app import Prepared, create_app, prepare
 from broker.errors import BrokerError
 from broker.logs import configure_logging
 from broker.settings import Settings, parse_bind
@@ -25,25 +25,47 @@ def run(directory: Path, overrides: Mapping[str, object]) -> None:
     """Serve until told to stop. Raises ConfigurationError before anything is served."""
     for name, value in overrides.items():
         os.environ[f"ACCREDIT_SERVER_{name.upper()}"] = str(value)
-    settings = prepare(directory)
-    configure_logging(settings.log.level)
-    {"granian": _run_granian, "gunicorn": _run_gunicorn}[settings.server.engine](directory, settings)
+    prepared = prepare(directory)
+    configure_logging(prepared.settings.log.level)
+    engine = {"granian": _run_granian, "gunicorn": _run_gunicorn}[prepared.settings.server.engine]
+    engine(_Current(directory, prepared))
 
 
-def _prepare_again(directory: Path) -> None:
-    """On reload: a configuration that cannot be used is refused, and the old state goes on."""
-    try:
-        prepare(directory)
-    except BrokerError as error:
-        _log.error("configuration not applied", extra={"error": error.message})
+class _Current:
+    """The last good configuration. Workers are forked, so each is built from what is here at that moment."""
+
+    def __init__(self, directory: Path, prepared: Prepared) -> None:
+        self._directory = directory
+        self._prepared = prepared
+
+    @property
+    def settings(self) -> Settings:
+        return self._prepared.settings
+
+    def application(self) -> Any:
+        """A worker's WSGI application."""
+        return create_app(self._prepared).wsgi_app
+
+    def prepare_again(self) -> None:
+        """On reload: a configuration that cannot be used is refused, and the old state goes on.
+
+        Whatever goes wrong must not escape: the engines would be left with a parent that neither serves nor stops.
+        """
+        try:
+            self._prepared = prepare(self._directory)
+        except BrokerError as error:
+            _log.error("configuration not applied", extra={"error": error.message})
+        except Exception:  # noqa: BLE001  # the outer edge
+            _log.exception("configuration not applied")
 
 
-def _run_granian(directory: Path, settings: Settings) -> None:
+def _run_granian(current: _Current) -> None:
     from granian import Granian
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
     from granian.log import LogLevels
 
+    settings = current.settings
     address, port = parse_bind(settings.server.bind)
     server = Granian(
         "broker.app",
@@ -64,8 +86,8 @@ def _run_granian(directory: Path, settings: Settings) -> None:
     )
     os.register_at_fork(after_in_child=_default_signals)
     server.on_startup(lambda: _announce(settings))
-    server.on_reload(lambda: _prepare_again(directory))
-    server.serve(target_loader=_Loader(directory), wrap_loader=False)
+    server.on_reload(current.prepare_again)
+    server.serve(target_loader=lambda *_: current.application(), wrap_loader=False)
 
 
 def _default_signals() -> None:
@@ -74,17 +96,7 @@ def _default_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-class _Loader:
-    """Builds the application inside a worker."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-
-    def __call__(self, *_: object) -> Any:
-        return create_app(self._directory).wsgi_app
-
-
-def _run_gunicorn(directory: Path, settings: Settings) -> None:
+def _run_gunicorn(current: _Current) -> None:
     try:
         from gunicorn.app.base import BaseApplication
         from gunicorn.glogging import Logger
@@ -92,6 +104,8 @@ def _run_gunicorn(directory: Path, settings: Settings) -> None:
         raise BrokerError(
             "server.engine is gunicorn, which is not installed: pip install 'accredit[gunicorn]'"
         ) from None
+
+    settings = current.settings
 
     class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
         """Hands gunicorn's messages to our own handler."""
@@ -113,14 +127,18 @@ def _run_gunicorn(directory: Path, settings: Settings) -> None:
                 "graceful_timeout": settings.server.drain_seconds,
                 "loglevel": "warning",
                 "logger_class": JsonLogger,
+                # broker.proxies alone decides which forwarded headers are believed
+                "forwarded_allow_ips": "",
+                "secure_scheme_headers": {},
+                "forwarder_headers": "",
                 "when_ready": lambda _server: _announce(settings),
-                "on_reload": lambda _server: _prepare_again(directory),
+                "on_reload": lambda _server: current.prepare_again(),
             }
             for name, value in options.items():
                 self.cfg.set(name, value)
 
         def load(self) -> Any:
-            return create_app(directory).wsgi_app
+            return current.application()
 
     Application().run()
 

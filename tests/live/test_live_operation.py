@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import threading
@@ -142,16 +143,63 @@ def test_a_reload_finishes_a_running_request(make_broker: MakeBroker, engine: st
             _good(wire.receive(connection))
 
 
-def test_a_broken_configuration_is_not_applied(make_broker: MakeBroker) -> None:
-    """The old state goes on, and the log says what is wrong."""
-    with serving(_broker(make_broker, settings={"server.workers": 1})) as broker:
+BROKEN = {
+    "no TOML": "[[[",
+    "unknown key": "[[role]]\nnam = 1",
+    "bad policy": '[[role]]\nname = "broken"\ntrust_policy = "{"',
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_configuration_is_not_applied(make_broker: MakeBroker, engine: str, what: str) -> None:
+    """The old state goes on in new workers, the log says what is wrong; a good file is applied afterwards."""
+    with serving(_broker(make_broker, settings={"server.engine": engine, "server.workers": 2})) as broker:
         keys = _ops(broker)
-        broker.add('[[role]]\nname = "broken"\ntrust_policy = "{"\n')
+        file = broker.directory / "accredit.toml"
+        good, before = file.read_text(), set(broker.workers())
+        broker.add(BROKEN[what])
+        _reload_in_vain(broker, keys, before)
+        os.kill(broker.workers()[0], signal.SIGKILL)  # one that is started later is built from the old state too
+        _until(lambda: len(broker.workers()) == 2, "the worker does not come back")
+        file.write_text(good)
+        broker.add(LATER)
         broker.reload()
-        _until(lambda: "broken" in broker.log(), "the log does not name the entry")
-        for _ in range(20):
-            _good(_assume(broker, keys))
-            time.sleep(0.02)
+        _until(lambda: _call_again(broker, keys, "later").status == 200, "the good configuration is not applied")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_store_that_refuses_a_configuration_does_not_stop_the_service(make_broker: MakeBroker, engine: str) -> None:
+    """An error that is none of ours on reload."""
+    with serving(_broker(make_broker, settings={"server.engine": engine, "server.workers": 1})) as broker:
+        keys, before = _ops(broker), set(broker.workers())
+        with contextlib.closing(sqlite3.connect(broker.database, timeout=10)) as connection, connection:
+            connection.execute(
+                "CREATE TRIGGER refuse BEFORE INSERT ON entities BEGIN SELECT RAISE(ABORT, 'refused by the test'); END"
+            )
+        broker.add(LATER)
+        _reload_in_vain(broker, keys, before)
+        assert "refused by the test" in broker.log()
+        started = time.monotonic()
+        assert broker.stop() == 0
+        assert time.monotonic() - started < 10
+
+
+def _reload_in_vain(broker: BrokerServer, keys: Keys, before: set[int]) -> None:
+    broker.reload()
+    _until(lambda: "configuration not applied" in broker.log(), "the log does not say it")
+    _until(lambda: broker.workers() and not before & set(broker.workers()), "the workers were not replaced")
+    for _ in range(20):
+        _good(_call_again(broker, keys, "first"))
+        time.sleep(0.02)
+
+
+def _call_again(broker: BrokerServer, keys: Keys, name: str) -> wire.Answer:
+    """As clients do whose connection was accepted by a worker that was just ending."""
+    try:
+        return _assume(broker, keys, name)
+    except OSError:
+        return _assume(broker, keys, name)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -236,7 +284,7 @@ def test_a_stop_does_not_wait_for_a_worker_that_is_starting(make_broker: MakeBro
 def test_two_workers_know_each_others_credentials(make_broker: MakeBroker, engine: str) -> None:
     """Both engines; every call on a connection of its own, so that both workers get some."""
     with serving(_broker(make_broker, options=("--engine", engine, "--workers", "2"))) as broker:
-        assert len(broker.workers()) == 2
+        _until(lambda: len(broker.workers()) == 2, "the second worker does not start")
         keys = _ops(broker)
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _: _assume(broker, keys), range(40)))
@@ -412,9 +460,10 @@ def _forwarded(broker: BrokerServer, keys: Keys, name: str, **headers: str) -> t
     return answer.status, broker.event(answer.request_id)["sourceIPAddress"]
 
 
-def test_forwarded_addresses_are_believed_of_configured_proxies_alone(make_broker: MakeBroker) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_forwarded_addresses_are_believed_of_configured_proxies_alone(make_broker: MakeBroker, engine: str) -> None:
     networks = ["127.0.0.0/8", "10.0.0.0/8"]
-    settings = {"server.trusted_proxies": networks, "server.workers": 1}
+    settings = {"server.trusted_proxies": networks, "server.workers": 1, "server.engine": engine}
     with serving(_broker(make_broker, BEHIND_PROXY, settings=settings)) as broker:
         keys = _ops(broker)
         assert _forwarded(broker, keys, "from-office") == (403, "127.0.0.1")
@@ -429,9 +478,12 @@ def test_forwarded_addresses_are_believed_of_configured_proxies_alone(make_broke
         assert _forwarded(broker, keys, "secure", **{"for": "1.2.3.4", "proto": "http"})[0] == 403
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("networks", [[], ["10.0.0.0/8"]])
-def test_forwarded_addresses_of_anybody_else_are_not_believed(make_broker: MakeBroker, networks: list[str]) -> None:
-    settings = {"server.trusted_proxies": networks, "server.workers": 1}
+def test_forwarded_addresses_of_anybody_else_are_not_believed(
+    make_broker: MakeBroker, networks: list[str], engine: str
+) -> None:
+    settings = {"server.trusted_proxies": networks, "server.workers": 1, "server.engine": engine}
     with serving(_broker(make_broker, BEHIND_PROXY, settings=settings)) as broker:
         keys = _ops(broker)
         assert _forwarded(broker, keys, "from-office", **{"for": "203.0.113.7"}) == (403, "127.0.0.1")
