@@ -75,7 +75,7 @@ def request_tag_context(tags: Mapping[str, str], keys: Iterable[str]) -> Context
 def _session_context(caller: Caller, session: RoleSession) -> Context:
     """Keys that exist for temporary credentials only."""
     context: Context = dict(session.federation)
-    context["aws:TokenIssueTime"] = (session.issued_at.strftime("%Y-%m-%dT%H:%M:%SZ"),)
+    context["aws:TokenIssueTime"] = (f"{session.issued_at.isoformat()[:19]}Z",)
     authenticated = session.mfa_authenticated_at
     context["aws:MultiFactorAuthPresent"] = ("false" if authenticated is None else "true",)
     if authenticated is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 
 from broker.catalog import RoleView, deny_all
 from broker.credentials.keyids import TEMPORARY
@@ -12,8 +13,8 @@ from broker.domain.arn import assumed_role_arn, root_arn
 from broker.domain.principal import Principal, PrincipalKind
 from broker.domain.session import RoleSession
 from broker.errors import InvalidClientToken, SessionExpired
-from broker.policy.compile import compile_policy
-from broker.policy.document import PolicyKind
+from broker.policy.compile import CompiledPolicy, compile_document
+from broker.policy.document import PolicyKind, parse_policy
 from broker.policy.evaluate import PolicySource
 from broker.services import Candidate, Identity, Services
 
@@ -84,8 +85,8 @@ def load_identity(services: Services, candidate: Candidate) -> Identity:
 
 def _session_identity(services: Services, principal: Principal, session: RoleSession) -> Identity:
     view = services.catalog.role(session.role_arn)
-    if view is None or view.role.role_id != session.role_id:  # deleted, perhaps made anew under the same name
-        return Identity(principal, session, session.tags)
+    if view is None or view.role.role_id != session.role_id:  # deleted, moved, or made anew under the same name
+        return Identity(principal, session, session.tags, session_policies=(deny_all(session.role_arn),))
     return Identity(
         principal,
         session,
@@ -102,9 +103,14 @@ def _session_policies(services: Services, session: RoleSession, view: RoleView) 
     found = [(arn, services.catalog.managed_policy(arn)) for arn in session.session_policy_arns]
     sources = [deny_all(arn) if policy is None else policy.source for arn, policy in found]
     if session.session_policy is not None:
-        compiled = compile_policy(session.session_policy, PolicyKind.SESSION)
-        sources.append(PolicySource(f"session policy of {view.role.arn}", compiled))
+        sources.append(PolicySource(f"session policy of {view.role.arn}", _compile(session.session_policy)))
     return tuple(sources)
+
+
+@lru_cache(maxsize=128)
+def _compile(document: str) -> CompiledPolicy:
+    """Callers choose these texts: they have a cache of their own, so that they cannot push out the store's."""
+    return compile_document(parse_policy(document, PolicyKind.SESSION))
 
 
 def overlay(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:

@@ -102,7 +102,8 @@ class Catalog:
             return entries[key]  # type: ignore[return-value]  # the key's first word decides the type
         with self._database.read() as connection:
             found = read(connection)
-        entries[key] = found
+        if found is not None:  # what is not there has names without end
+            entries[key] = found
         return found
 
     def _access_key(self, connection: Connection, access_key_id: str) -> LongTermKey | None:

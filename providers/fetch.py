@@ -216,4 +216,6 @@ def _check_thumbprints(connection: ssl.SSLSocket, thumbprints: Sequence[str]) ->
 
 
 def _unreachable(detail: str) -> ProviderUnreachable:
-    return ProviderUnreachable("The identity provider could not be reached.", detail=detail)
+    """What a server said goes into the record as plain ASCII."""
+    shown = detail.encode("ascii", "backslashreplace").decode("ascii")[:512]
+    return ProviderUnreachable("The identity provider could not be reached.", detail=shown)

@@ -7,7 +7,6 @@ A ``CallRecord`` is filled while the call is served and turned into JSON once, a
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,21 +16,15 @@ from typing import Any
 
 import msgspec
 
+from broker.domain.identifiers import new_uuid
 from broker.domain.principal import Principal, PrincipalKind
 from broker.domain.secret import Secret
 from broker.domain.session import RoleSession
 
 EVENT_VERSION = "1.11"
+_MAX_PARAMETERS_BYTES = 32 * 1024
 _MAX_TEXT = 2_048
 """Characters kept of any one text: the record's size is bounded whatever a caller sends."""
-
-
-def new_id() -> str:
-    """A random (version 4) UUID, as requests and events are numbered; ``uuid.uuid4`` takes five times as long."""
-    raw = bytearray(os.urandom(16))
-    raw[6], raw[8] = raw[6] & 0x0F | 0x40, raw[8] & 0x3F | 0x80
-    text = raw.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 _encode = msgspec.json.Encoder().encode
@@ -78,10 +71,10 @@ def render(call: CallRecord) -> str:
         "awsRegion": call.region[:64],
         "sourceIPAddress": call.source_ip,
         "userAgent": call.user_agent[:_MAX_TEXT],
-        "requestParameters": _parameters(call.parameters),
+        "requestParameters": _bounded(_parameters(call.parameters)),
         "responseElements": _plain(call.response),
         "requestID": call.request_id,
-        "eventID": new_id(),
+        "eventID": new_uuid(),
         "readOnly": call.read_only,
         "eventType": "AwsApiCall",
         "managementEvent": True,
@@ -95,7 +88,33 @@ def render(call: CallRecord) -> str:
         record["additionalEventData"] = {"reason": call.reason[:_MAX_TEXT]}
     if call.resources:
         record["resources"] = [{"ARN": arn, "accountId": arn.split(":")[4]} for arn in call.resources]
-    return _encode(record).decode("utf-8")
+    try:
+        return _encode(record).decode("utf-8")
+    except UnicodeEncodeError:  # a lone surrogate, which a provider may send in JSON
+        return _encode(_without_surrogates(record)).decode("utf-8")
+
+
+def _bounded(parameters: dict[str, Any] | None) -> Any:
+    """Parameters, or, as CloudTrail does it, the word that they are too large."""
+    if not parameters:
+        return parameters
+    try:
+        encoded = _encode(parameters)
+    except UnicodeEncodeError:
+        encoded = _encode(_without_surrogates(parameters))
+    if len(encoded) > _MAX_PARAMETERS_BYTES:
+        return {"omitted": True, "originalSize": len(encoded), "reason": "requestParameters are too large"}
+    return msgspec.Raw(encoded)
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    return value
 
 
 def _identity(call: CallRecord) -> dict[str, Any]:
@@ -144,7 +163,11 @@ def _session_context(session: RoleSession) -> dict[str, Any]:
 def _parameters(arguments: Mapping[str, object] | None) -> dict[str, Any] | None:
     if arguments is None:
         return None
-    return {_camel(name): _plain(value) for name, value in arguments.items() if _shown(value)}
+    return {
+        _camel(name): _plain(value)
+        for name, value in arguments.items()
+        if value is not None and not isinstance(value, Secret)
+    }
 
 
 def _time(moment: datetime) -> str:
@@ -153,31 +176,30 @@ def _time(moment: datetime) -> str:
 
 def _plain(value: object) -> Any:
     """``value`` as JSON types, with CloudTrail's lowerCamel names for fields and without secrets."""
-    if value is None or isinstance(value, (bool, int)):
-        return value
     if isinstance(value, str):
         return value[:_MAX_TEXT]
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
     if isinstance(value, datetime):
         return _time(value)
     if isinstance(value, Mapping):
-        return {str(key)[:_MAX_TEXT]: _plain(item) for key, item in value.items() if _shown(item)}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if dataclasses.is_dataclass(value):
-        kind: type[Any] = type(value)
-        items = ((name, getattr(value, name)) for name in _fields(kind))
-        return {_camel(name): _plain(item) for name, item in items if _shown(item)}
+        return {str(key)[:_MAX_TEXT]: _plain(item) for key, item in value.items() if not isinstance(item, Secret)}
     if isinstance(value, SimpleNamespace):
         return _parameters(vars(value))
+    if dataclasses.is_dataclass(value):
+        return _fields(value)
     return str(value)[:_MAX_TEXT]
 
 
-def _shown(item: object) -> bool:
-    return item is not None and not isinstance(item, Secret)
-
-
-def _fields(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(kind.__dataclass_fields__)
+def _fields(value: Any) -> dict[str, Any]:
+    found = {}
+    for name in value.__dataclass_fields__:
+        item = getattr(value, name)
+        if item is not None and not isinstance(item, Secret):
+            found[_camel(name)] = _plain(item)
+    return found
 
 
 @lru_cache(maxsize=1_024)

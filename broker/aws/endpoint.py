@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-from broker.audit.event import CallRecord, new_id, render
+from broker.audit.event import CallRecord, render
 from broker.aws.codec.query import parse_form
 from broker.aws.codec.xml import render_error
 from broker.aws.errors import (
@@ -29,6 +30,7 @@ from broker.aws.operations import Api, Effect, Served, load_apis
 from broker.aws.signing_keys import SigningKeyCache
 from broker.aws.sigv4 import SignedRequest, parse_signature, verify_signature
 from broker.callers import check_alive, find_candidate
+from broker.domain.identifiers import new_uuid
 from broker.errors import AuditUnavailable, BrokerError
 from broker.policy.context import request_context
 from broker.proxies import TrustedProxies
@@ -78,7 +80,7 @@ class AwsEndpoint:
 
     def _answer(self, environ: Environ) -> tuple[int, CallRecord, bytes]:
         now = datetime.now(UTC)
-        record = CallRecord(new_id(), now)
+        record = CallRecord(new_uuid(), now)
         record.source_ip, secure = self._proxies.client(environ)
         record.user_agent = environ.get("HTTP_USER_AGENT", "")
         served: Served | None = None
@@ -150,6 +152,9 @@ class AwsEndpoint:
         signature = parse_signature(request)
         if signature is None:
             raise MissingAuthenticationToken("Request is missing Authentication Token")
+        if served.effect is Effect.ISSUE and signature.expires is not None:
+            # a presigned URL that issues credentials would mint new ones for as long as it lives
+            signature = replace(signature, expires=min(signature.expires, self._window))
         record.access_key_id, record.region = signature.access_key_id, signature.region
         candidate = find_candidate(self._services, signature.access_key_id, signature.session_token)
         verify_signature(
@@ -177,6 +182,7 @@ class AwsEndpoint:
     ) -> tuple[int, CallRecord, bytes]:
         wire = wire_error(error)
         record.error_code, record.error_message, record.reason = wire.code, wire.message, error.detail
+        record.response = None  # whatever was made, it is not handed out
         try:
             self._services.audit.record_soon(render(record))
         except AuditUnavailable as unavailable:

@@ -6,8 +6,9 @@ Source: AWS IAM User Guide, "Create a signed AWS API request", step 4.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import threading
+
+from broker.credentials.mac import hmac_sha256
 
 TERMINATOR = "aws4_request"
 
@@ -18,7 +19,7 @@ def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
     """The key that signs within one credential scope."""
     key = b"AWS4" + secret.encode()
     for part in (date, region, service, TERMINATOR):
-        key = hmac.digest(key, part.encode(), "sha256")
+        key = hmac_sha256(key, part.encode())
     return key
 
 

@@ -22,6 +22,7 @@ from email.utils import parsedate_to_datetime
 from broker.aws.canonical import MISMATCH, canonical_query, canonical_request, query_pairs
 from broker.aws.errors import IncompleteSignature, RequestExpired, SignatureDoesNotMatch
 from broker.aws.signing_keys import TERMINATOR, SigningKeyCache, signing_key
+from broker.credentials.mac import hmac_sha256
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_PRESIGNED_SECONDS = 604_800
@@ -107,7 +108,7 @@ def verify_signature(
     names = (signature.access_key_id, secret, signature.date, signature.region, service)
     known = signing_keys.find(*names)
     key = known or signing_key(*names[1:])
-    expected = hmac.digest(key, to_sign.encode(), "sha256").hex()
+    expected = hmac_sha256(key, to_sign.encode()).hex()
     if not hmac.compare_digest(expected.encode(), signature.signature.encode()):  # 6
         raise SignatureDoesNotMatch(MISMATCH)
     if known is None:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from broker.credentials.keyids import TEMPORARY, new_access_key_id
 from broker.credentials.keyring import KeyRing
-from broker.credentials.session_token import MAX_TOKEN_CHARACTERS, seal_session
+from broker.credentials.session_token import SessionTooLarge, seal_session
 from broker.domain.credentials import Credentials
 from broker.domain.secret import Secret
 from broker.domain.session import RoleSession
@@ -45,7 +45,8 @@ class CredentialIssuer:
     def issue(self, session: RoleSession, *, now: datetime) -> Credentials:
         """Credentials for ``session``. Raises PackedPolicyTooLarge if it does not fit into a token."""
         access_key_id = new_access_key_id(TEMPORARY, session.account)
-        token, secret = seal_session(self._ring.sealing_key(now), access_key_id, session)
-        if len(token) > MAX_TOKEN_CHARACTERS:
-            raise PackedPolicyTooLarge("The session does not fit into a session token.")
+        try:
+            token, secret = seal_session(self._ring.sealing_key(now), access_key_id, session)
+        except SessionTooLarge:
+            raise PackedPolicyTooLarge("The session does not fit into a session token.") from None
         return Credentials(access_key_id, Secret(secret), Secret(token), session.expires_at)

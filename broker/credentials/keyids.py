@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
 import os
 import secrets
 
+from broker.credentials.mac import hmac_sha256
+from broker.domain.identifiers import random_bytes
 from broker.errors import ValidationFailed
 
 LONG_TERM, TEMPORARY = "AKIA", "ASIA"
@@ -22,22 +22,23 @@ USER_ID, ROLE_ID, POLICY_ID = "AIDA", "AROA", "ANPA"
 _TOP_BIT = 1 << 47
 _ACCOUNT_MASK = 0x7FFFFFFFFF80
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_BASE32_PAIRS = tuple(first + second for first in _BASE32 for second in _BASE32)
 
 
 def new_access_key_id(prefix: str, account: str) -> str:
     """A fresh id of ``prefix`` (``AKIA`` or ``ASIA``) that names ``account`` (12 digits)."""
-    return _encode(prefix, account, os.urandom(5))
+    return _encode(prefix, account, random_bytes(5))
 
 
 def derived_access_key_id(account: str, key: bytes, handle: str) -> str:
     """The long-term id of a configured access key: the same on every node and at every start."""
-    return _encode(LONG_TERM, account, hmac.digest(key, handle.encode(), hashlib.sha256)[:5])
+    return _encode(LONG_TERM, account, hmac_sha256(key, handle.encode())[:5])
 
 
 def _encode(prefix: str, account: str, entropy: bytes) -> str:
-    low7 = entropy[0] & 0x7F
-    head = _TOP_BIT | (int(account) << 7) | low7
-    return prefix + base64.b32encode(head.to_bytes(6, "big") + entropy[1:5]).decode("ascii")
+    head = _TOP_BIT | (int(account) << 7) | entropy[0] & 0x7F
+    number = head << 32 | int.from_bytes(entropy[1:5], "big")
+    return prefix + "".join(_BASE32_PAIRS[number >> shift & 0x3FF] for shift in range(70, -1, -10))
 
 
 def account_of(access_key_id: str) -> str:

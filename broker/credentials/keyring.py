@@ -54,12 +54,13 @@ class KeyRing:
 
     def _current(self) -> tuple[list[KeyRow], dict[int, TokenKey]]:
         revision = self._database.revision()
-        if self._loaded[0] != revision:
+        known, rows, ring = self._loaded
+        if known != revision:
             with self._database.read() as connection:
                 rows = list_keys(connection, SESSION)
             ring = {row.id: TokenKey(row.id, _open(self._master_key, row)) for row in rows}
             self._loaded = (revision, rows, ring)
-        return self._loaded[1], self._loaded[2]
+        return rows, ring
 
 
 def add_key(connection: Connection, master_key: bytes, *, now: datetime, activation_seconds: int) -> int:

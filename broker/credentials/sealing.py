@@ -8,12 +8,12 @@ after a fork or a restored snapshot.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from broker.credentials.mac import lasting_hmac_sha256
 
 SALT_BYTES = 16
 OVERHEAD_BYTES = SALT_BYTES + 16
@@ -27,7 +27,7 @@ class SealBroken(Exception):
 def seal(key: bytes, plaintext: bytes, *, purpose: bytes, salt: bytes | None = None) -> bytes:
     """Salt, ciphertext and tag. ``purpose`` names what the bytes are for and whose: it is bound, not hidden.
 
-    ``salt`` is passed only by a caller that made it with ``os.urandom`` because it needs it elsewhere too.
+    ``salt`` is passed only by a caller that needs it elsewhere too; it never comes again (``identifiers.unique_salt``).
     """
     salt = salt or os.urandom(SALT_BYTES)
     return salt + AESGCM(_message_key(key, purpose, salt)).encrypt(_NONCE, plaintext, purpose)
@@ -45,4 +45,4 @@ def unseal(key: bytes, sealed: bytes, *, purpose: bytes) -> bytes:
 
 
 def _message_key(key: bytes, purpose: bytes, salt: bytes) -> bytes:
-    return hmac.digest(key, b"accredit-seal\x00" + salt + purpose, hashlib.sha256)
+    return lasting_hmac_sha256(key, b"accredit-seal\x00" + salt + purpose)

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
-import os
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
 
+from broker.credentials.mac import lasting_hmac_sha256
 from broker.credentials.sealing import OVERHEAD_BYTES, SALT_BYTES, SealBroken, seal, unseal
+from broker.domain.identifiers import unique_salt
 from broker.domain.session import RoleSession
 
 VERSION = 1
@@ -33,6 +32,10 @@ _PLAIN, _DEFLATED = b"\x00", b"\x01"
 
 class TokenInvalid(Exception):
     """Not a token of ours, changed, or issued with another access key id."""
+
+
+class SessionTooLarge(Exception):
+    """The session does not fit into a token."""
 
 
 class _Claims(msgspec.Struct, array_like=True, frozen=True):
@@ -68,11 +71,14 @@ class TokenKey:
 
 
 def seal_session(key: TokenKey, access_key_id: str, session: RoleSession) -> tuple[str, str]:
-    """Return the session token and the secret access key that goes with it."""
-    salt = os.urandom(SALT_BYTES)
+    """The session token and the secret access key that goes with it. Raises SessionTooLarge."""
+    salt = unique_salt()
     head = bytes((VERSION,)) + key.key_id.to_bytes(4, "big")
     sealed = seal(key.material, _pack(session), purpose=_purpose(head, access_key_id), salt=salt)
-    return base64.b64encode(head + sealed).decode("ascii"), _secret(key, access_key_id, salt)
+    token = base64.b64encode(head + sealed).decode("ascii")
+    if len(token) > MAX_TOKEN_CHARACTERS:
+        raise SessionTooLarge
+    return token, _secret(key, access_key_id, salt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,7 @@ def _purpose(head: bytes, access_key_id: str) -> bytes:
 
 def _secret(key: TokenKey, access_key_id: str, salt: bytes) -> str:
     message = b"accredit-secret-access-key\x00" + salt + access_key_id.encode("ascii")
-    return base64.b64encode(hmac.digest(key.material, message, hashlib.sha256)[:30]).decode("ascii")
+    return base64.b64encode(lasting_hmac_sha256(key.material, message)[:30]).decode("ascii")
 
 
 def _pack(session: RoleSession) -> bytes:
@@ -137,14 +143,19 @@ def _pack(session: RoleSession) -> bytes:
             int(session.mfa_authenticated_at.timestamp()) if session.mfa_authenticated_at else None,
         )
     )
+    if len(packed) > _MAX_SESSION_BYTES:
+        raise SessionTooLarge
     return _PLAIN + packed if len(packed) < _COMPRESS_FROM_BYTES else _DEFLATED + zlib.compress(packed, 6)
 
 
 def _unpack(packed: bytes) -> RoleSession:
     body = packed[1:]
-    if packed[:1] == _DEFLATED:
-        body = zlib.decompressobj().decompress(body, _MAX_SESSION_BYTES)
-    claims = _decode(body)
+    try:
+        if packed[:1] == _DEFLATED:
+            body = zlib.decompressobj().decompress(body, _MAX_SESSION_BYTES)
+        claims = _decode(body)
+    except (zlib.error, msgspec.DecodeError):
+        raise TokenInvalid("not readable") from None
     mfa = claims.mfa_authenticated_at
     return RoleSession(
         claims.account,

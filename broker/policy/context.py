@@ -69,7 +69,7 @@ def request_context(
 ) -> dict[str, tuple[str, ...]]:
     """The keys that follow from the request's time and transport; what is not known is left out."""
     keys: dict[str, tuple[str, ...]] = {
-        "aws:CurrentTime": (now.strftime("%Y-%m-%dT%H:%M:%SZ"),),
+        "aws:CurrentTime": (f"{now.isoformat()[:19]}Z",),
         "aws:EpochTime": (str(int(now.timestamp())),),
         "aws:SecureTransport": ("true" if secure_transport else "false",),
     }

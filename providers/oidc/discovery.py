@@ -16,7 +16,7 @@ def fetch_keys(fetcher: Fetcher, issuer: str, trust: Trust) -> tuple[Keys, int |
     except MalformedEvidence as error:
         raise _unusable(error.detail) from None
     if metadata.get("issuer") != issuer:
-        raise _unusable(f"the document is of issuer {str(metadata.get('issuer'))[:256]}")
+        raise _unusable(f"the document is of issuer {metadata.get('issuer')!a:.256}")
     address = metadata.get("jwks_uri")
     if not isinstance(address, str):
         raise _unusable("jwks_uri is missing")

@@ -22,6 +22,7 @@ MAX_DEPTH = 16
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 _MAX_KEY_ID = 512
+_ISSUER = re.compile(r"[!-~]{1,255}")
 _MESSAGE = "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)"
 
 
@@ -40,8 +41,8 @@ def parse_id_token(text: str) -> IdToken:
     algorithm, key_id = _check_header(header)  # 4
     claims = read_object(_decode(payload_text), "payload")  # 5
     issuer = claims.get("iss")
-    if not isinstance(issuer, str) or not issuer:
-        raise malformed("iss is missing or no text")
+    if not isinstance(issuer, str) or not _ISSUER.fullmatch(issuer):
+        raise malformed("iss is missing, or not 1 to 255 characters of a URL")
     return IdToken(
         algorithm, key_id, issuer, claims, f"{header_text}.{payload_text}".encode("ascii"), _decode(signature_text)
     )
