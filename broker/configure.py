@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -25,6 +25,7 @@ from broker.domain.arn import ACCOUNT_ID, oidc_provider_arn, policy_arn, role_ar
 from broker.domain.identifiers import new_uuid
 from broker.errors import BrokerError, ConfigurationError
 from broker.policy.document import PolicyKind, parse_policy
+from broker.provider_files import check_authority, check_jwks
 from broker.settings import (
     AccessKeyEntry,
     IdentityProviderEntry,
@@ -34,6 +35,7 @@ from broker.settings import (
     Settings,
     UserEntry,
 )
+from broker.shared_issuers import careless_trust
 from broker.store.access_keys import AccessKeyRow, delete_declared_access_keys, put_access_key
 from broker.store.accounts import put_account
 from broker.store.audit_events import append_records
@@ -87,7 +89,7 @@ class Declaration:
 def check_configuration(settings: Settings, master_key: bytes, environ: Mapping[str, str] | None = None) -> Declaration:
     """Read and check all that the file declares. Raises ConfigurationError naming the entry."""
     reader = _Reader(settings, master_key, os.environ if environ is None else environ)
-    return Declaration(
+    declaration = Declaration(
         reader.accounts,
         tuple(reader.policy(entry) for entry in settings.policy),
         tuple(reader.role(entry) for entry in settings.role),
@@ -95,6 +97,31 @@ def check_configuration(settings: Settings, master_key: bytes, environ: Mapping[
         tuple(key for entry in settings.user for key in reader.keys(entry)),
         tuple(reader.provider(entry) for entry in settings.identity_provider),
     )
+    _refuse_duplicates(declaration)
+    return declaration
+
+
+def _refuse_duplicates(declaration: Declaration) -> None:
+    """Of two entries for one object the later would win, silently. Names are the same whatever their case."""
+    _unique(
+        "[[policy]]", ((f"{account} {entry.name}".lower(), entry.name) for entry, account, *_ in declaration.policies)
+    )
+    _unique("[[role]]", ((f"{of.account} {entry.name}".lower(), entry.name) for entry, _, of in declaration.roles))
+    _unique("[[user]]", ((f"{of.account} {entry.name}".lower(), entry.name) for entry, of in declaration.users))
+    _unique(
+        "[[user.access_key]]",
+        ((key.access_key_id, f"{key.access_key_id} of {key.user_name}") for key in declaration.keys),
+    )
+    _unique("[[identity_provider]]", ((provider.arn, provider.issuer) for provider in declaration.providers))
+
+
+def _unique(where: str, entries: Iterable[tuple[str, str]]) -> None:
+    """Refuse two entries of one identity; ``entries`` are pairs of identity and what the file calls it."""
+    seen: dict[str, str] = {}
+    for identity, shown in entries:
+        if identity in seen:
+            raise ConfigurationError(f"{where} {shown}: declared twice, before as {seen[identity]}")
+        seen[identity] = shown
 
 
 def apply_configuration(database: Database, declaration: Declaration, master_key: bytes) -> None:
@@ -202,6 +229,7 @@ class _Reader:
         self._master_key = master_key
         self._environ = environ
         self.accounts = {entry.id: entry.alias for entry in settings.account}
+        _unique("[[account]]", ((entry.id, entry.id) for entry in settings.account))
         for account in self.accounts:
             if not ACCOUNT_ID.fullmatch(account):
                 raise ConfigurationError(f"[[account]] id {account!r}: an account id has 12 digits")
@@ -226,6 +254,9 @@ class _Reader:
         if not ROLE_MINIMUM_MAXIMUM_SECONDS <= entry.max_session_duration <= ROLE_MAXIMUM_SECONDS:
             raise ConfigurationError(f"{where}: max_session_duration must be between 3600 and 43200 seconds")
         trust = self._document(where, entry.trust_policy, entry.trust_policy_file, PolicyKind.TRUST)
+        problem = careless_trust(trust)
+        if problem:
+            raise ConfigurationError(f"{where}: trust policy: {problem}")
         return entry, trust, self._policies(where, entry)
 
     def user(self, entry: UserEntry) -> tuple[UserEntry, _Policies]:
@@ -253,10 +284,21 @@ class _Reader:
         settings = msgspec.to_builtins(entry)
         for name in ("account", "kind", "jwks_file", "ca_file"):
             settings.pop(name)
-        settings["jwks"] = self._text(where, entry.jwks_file) if entry.jwks_file else None
-        settings["ca"] = self._text(where, entry.ca_file) if entry.ca_file else None
+        settings["jwks"] = self._usable(where, entry.jwks_file, check_jwks)
+        settings["ca"] = self._usable(where, entry.ca_file, check_authority)
         arn = oidc_provider_arn(account, entry.issuer)
         return ProviderRecord(arn, account, entry.kind, entry.issuer, settings)
+
+    def _usable(self, where: str, name: str, check: Callable[[str], None]) -> str | None:
+        """The text of a provider's file, if there is one."""
+        if not name:
+            return None
+        text = self._text(where, name)
+        try:
+            check(text)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{where}: {name} {error.message}") from None
+        return text
 
     def _account(self, account: str, where: str) -> str:
         found = account or self._default
@@ -323,11 +365,17 @@ class _Reader:
             secret = self._environ.get(key.secret_env, "")
             source = f"environment variable {key.secret_env}"
         else:
+            self._check_private(where, key.secret_file)
             secret, source = self._text(where, key.secret_file), key.secret_file
         secret = secret.strip()
         if len(secret) < _SECRET_MINIMUM:
             raise ConfigurationError(f"{where}: {source} holds no secret of at least {_SECRET_MINIMUM} characters")
         return secret
+
+    def _check_private(self, where: str, name: str) -> None:
+        path = self._settings.file(name)
+        if path.exists() and path.stat().st_mode & 0o077:
+            raise ConfigurationError(f"{where}: others may read {name}: chmod 600 {path}")
 
     def _text(self, where: str, name: str) -> str:
         try:

@@ -1,6 +1,7 @@
 """The configuration file becomes objects, idempotently; mistakes are named."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from sqlalchemy import select
 
 from broker.catalog import Catalog
 from broker.configure import apply_configuration, check_configuration
+from broker.credentials.keyids import LONG_TERM, new_access_key_id
 from broker.credentials.long_term import seal_secret
 from broker.errors import ConfigurationError
 from broker.settings import load_settings
@@ -252,3 +254,98 @@ def test_mistakes_are_named(tmp_path: Path, old: str, new: str, names: str) -> N
     assert old in GOOD
     with pytest.raises(ConfigurationError, match=names):
         _check(tmp_path, GOOD.replace(old, new, 1))
+
+
+TWICE = {
+    "roles": (f"[[role]]\nname = \"APP\"\ntrust_policy = '{TRUST}'", "APP.*twice.*app"),
+    "users": ('[[user]]\nname = "Ci"', "Ci.*twice.*ci"),
+    "policies": (f'[[policy]]\nname = "All"\npath = "/x/"\ndocument = \'{ALLOW}\'', "All.*twice.*all"),
+    "accounts": (f'[[account]]\nid = "{ACCOUNT}"', ACCOUNT),
+    "providers": (
+        '[[identity_provider]]\nissuer = "http://id.example.com/realm"\nclient_ids = ["other"]',
+        "http://id.example.com/realm: declared twice",
+    ),
+    "sources of a key": (
+        '[[user]]\nname = "b"\n[[user.access_key]]\nsecret_env = "CI_SECRET"\n'
+        '[[user.access_key]]\nsecret_env = "CI_SECRET"',
+        "access_key.*of b: declared twice",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", TWICE)
+def test_nothing_is_declared_twice(tmp_path: Path, what: str) -> None:
+    entry, names = TWICE[what]
+    with pytest.raises(ConfigurationError, match=names):
+        _check(tmp_path, f"{GOOD}\n{entry}\n")
+
+
+def test_two_users_do_not_share_an_access_key_id(tmp_path: Path) -> None:
+    key_id = new_access_key_id(LONG_TERM, ACCOUNT)
+    own = f'secret_env = "CI_SECRET"\nid = "{key_id}"'
+    text = GOOD.replace('secret_env = "CI_SECRET"', own)
+    assert [key.access_key_id for key in _check(tmp_path, text).keys] == [key_id]
+    with pytest.raises(ConfigurationError, match=f"{key_id} of other: declared twice, before as {key_id} of ci"):
+        _check(tmp_path, f'{text}\n[[user]]\nname = "other"\n[[user.access_key]]\n{own}\n')
+
+
+def test_names_may_recur_in_another_account(tmp_path: Path) -> None:
+    other = "999999999999"
+    more = f'[[account]]\nid = "{other}"\n[[user]]\nname = "ci"\naccount = "{other}"\n'
+    assert len(_check(tmp_path, GOOD + more).users) == 2
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o640, 0o622])
+def test_a_secret_file_is_for_its_owner_alone(tmp_path: Path, mode: int) -> None:
+    text = GOOD.replace('secret_env = "CI_SECRET"', 'secret_file = "ci.secret"')
+    file = tmp_path / "ci.secret"
+    file.write_text("s" * 40)
+    file.chmod(mode)
+    with pytest.raises(ConfigurationError, match=r"chmod 600 .*ci\.secret"):
+        _check(tmp_path, text)
+    file.chmod(0o600)
+    assert _check(tmp_path, text).keys[0].secret == "s" * 40
+
+
+USABLE_KEY = {"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no JSON", "[]", "{}", '{"keys": []}', '{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}']
+)
+def test_a_jwks_file_without_a_usable_key_is_refused(tmp_path: Path, text: str) -> None:
+    configuration = GOOD + 'jwks_file = "keys.json"\n'
+    (tmp_path / "keys.json").write_text(text)
+    with pytest.raises(ConfigurationError, match=r"id\.example\.com/realm: keys\.json"):
+        _check(tmp_path, configuration)
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [USABLE_KEY]}))
+    assert _check(tmp_path, configuration).providers[0].settings["jwks"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "\n", "no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "Zertifikat \u00e4"],
+)
+def test_a_ca_file_that_tls_cannot_use_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "ca.pem").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"id\.example\.com/realm: ca\.pem"):
+        _check(tmp_path, GOOD + 'ca_file = "ca.pem"\n')
+
+
+def test_a_ca_file_that_tls_can_use_is_taken(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    subprocess.run([root / "certs" / "make", tmp_path], check=True, timeout=60, stdout=subprocess.DEVNULL)
+    assert _check(tmp_path, GOOD + 'ca_file = "ca.pem"\n').providers[0].settings["ca"]
+
+
+def test_a_role_that_trusts_every_customer_of_an_issuer_is_refused(tmp_path: Path) -> None:
+    host = "token.actions.githubusercontent.com"
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{host}"},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": {f"{host}:aud": "sts.amazonaws.com"}},
+    }
+    trust = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    with pytest.raises(ConfigurationError, match=rf"\[\[role\]\] app: .*{host}:sub"):
+        _check(tmp_path, GOOD.replace(TRUST, trust))
