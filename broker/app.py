@@ -15,6 +15,7 @@ from broker.configure import apply_configuration, check_configuration
 from broker.credentials.issuer import CredentialIssuer
 from broker.credentials.keyring import KeyRing
 from broker.credentials.masterkey import load_master_key
+from broker.errors import ConfigurationError
 from broker.health import health_pages
 from broker.housekeeping import start_housekeeping
 from broker.provider_pool import ProviderPool
@@ -44,6 +45,8 @@ def prepare(directory: Path) -> Prepared:
 
     Raises ConfigurationError.
     """
+    if directory.stat().st_mode & 0o007:
+        raise ConfigurationError(f"others may enter the data directory: chmod 700 {directory}")
     settings = load_settings(directory)
     master_key = load_master_key(settings.file(settings.keys.master_key_file), os.environ)
     declaration = check_configuration(settings, master_key)

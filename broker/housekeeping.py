@@ -32,6 +32,8 @@ def _run(services: Services) -> None:
                 _warm_providers(services)
         except SQLAlchemyError as error:
             _log.warning("the store does not answer", extra={"error": repr(error)})
+        except Exception:  # noqa: BLE001  # without this thread a worker would miss other nodes' changes, silently
+            _log.exception("housekeeping failed; it goes on")
         time.sleep(_POLL_SECONDS)
 
 
@@ -40,4 +42,7 @@ def _warm_providers(services: Services) -> None:
     with services.database.read() as connection:
         records = list_providers(connection)
     for record in records:
-        services.providers.get(record).prefetch()
+        try:
+            services.providers.get(record).prefetch()
+        except Exception:  # noqa: BLE001  # one registration that cannot be used must not cost the others their keys
+            _log.exception("an identity provider cannot be prepared", extra={"provider": record.arn})

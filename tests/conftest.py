@@ -65,7 +65,9 @@ def broker(issuer: TokenIssuer, make_broker: Callable[..., BrokerServer]) -> Ite
         }
     )
     for name in ("ci", "nobody", "tagless"):
-        (made.directory / f"{name}.secret").write_text(secrets.token_urlsafe(30))
+        secret_file = made.directory / f"{name}.secret"
+        secret_file.touch(mode=0o600)
+        secret_file.write_text(secrets.token_urlsafe(30))
     made.add(standard_site(issuer.issuer))
     with serving(made):
         yield made

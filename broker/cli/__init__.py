@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from broker import __version__
@@ -27,6 +29,7 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Accredit: external identities in, short-lived signed role credentials out."""
+    os.umask(0o077)  # what is written is for its owner alone
 
 
 @main.command()

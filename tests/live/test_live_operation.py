@@ -40,7 +40,9 @@ LATER = role("later", trust({"AWS": ACCOUNT}))
 
 def _broker(make_broker: MakeBroker, objects: str = "", **fields: Any) -> BrokerServer:
     made = make_broker(**fields)
-    (made.directory / "ops.secret").write_text("s" * 40)
+    secret_file = made.directory / "ops.secret"
+    secret_file.touch(mode=0o600)
+    secret_file.write_text("s" * 40)
     made.add(OBJECTS + objects)
     return made
 
@@ -315,6 +317,33 @@ def test_log_lines_are_json_from_start_to_stop(make_broker: MakeBroker, engine: 
     assert '"serving"' in broker.log()
 
 
+def test_a_provider_that_cannot_be_used_does_not_stop_housekeeping(make_broker: MakeBroker) -> None:
+    """Other providers' keys are fetched all the same, and changes of another node are still noticed."""
+    issuer = TokenIssuer()
+    objects = identity_provider("https://broken.example.com") + identity_provider(issuer.issuer)
+    settings = {"fetch.allow_http_loopback": True, "server.workers": 1}
+    with contextlib.closing(issuer), serving(_broker(make_broker, objects, settings=settings)) as broker:
+        keys = _ops(broker)
+        _until(lambda: bool(issuer.requests), "the keys were not fetched")
+        _good(_assume(broker, keys))
+        _other_node(
+            broker,
+            "UPDATE identity_providers SET settings = json_set(settings, '$.jwks', 'no JWKS') "
+            "WHERE issuer = 'https://broken.example.com'",
+        )
+        _until(lambda: "cannot be prepared" in broker.log(), "the log does not say it")
+        for name in ("first", "second"):
+            _other_node(broker, f"UPDATE entities SET arn = '{role_arn(name)}' WHERE kind = 'role'")
+            _until(lambda name=name: _assume(broker, keys, name).status == 200, "a change was not noticed")
+
+
+def _other_node(broker: BrokerServer, statement: str) -> None:
+    """Change the store as another node does: nobody here is told."""
+    with contextlib.closing(sqlite3.connect(broker.database, timeout=10)) as connection, connection:
+        connection.execute(statement)
+        connection.execute("UPDATE revision SET value = value + 1")
+
+
 # --- keys ---------------------------------------------------------------------------------------------------------
 
 
@@ -515,6 +544,27 @@ def test_a_configured_root_cannot_be_locked_in(make_broker: MakeBroker) -> None:
             broker.client(broker.root).assume_role(
                 RoleArn=role_arn("first"), RoleSessionName="root", Policy=policy(allow("*"))
             )
+
+
+def test_the_data_directory_is_for_its_owner_alone(make_broker: MakeBroker, tmp_path: Path) -> None:
+    """Also one that was there before and open to others; whatever the umask of the caller is."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(0o755)
+    before = os.umask(0o022)
+    try:
+        accredit("init", tmp_path / "data", "--account-id", ACCOUNT)
+        accredit("keys", "rotate", tmp_path / "data")
+        with serving(_broker(make_broker, settings={"server.workers": 1})) as broker:
+            for directory in (broker.directory, tmp_path / "data"):
+                assert directory.stat().st_mode & 0o777 == 0o700
+                files = [path for path in directory.iterdir() if path.suffix != ".secret"]
+                assert len(files) > 4
+                assert not [path for path in files if path.stat().st_mode & 0o077]
+    finally:
+        os.umask(before)
+    (tmp_path / "data").chmod(0o755)
+    with pytest.raises(RuntimeError, match="chmod 700"):
+        accredit("serve", tmp_path / "data")
 
 
 def test_a_configuration_that_cannot_be_used_stops_the_start(make_broker: MakeBroker) -> None:
