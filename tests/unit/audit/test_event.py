@@ -94,3 +94,18 @@ def test_hostile_texts_stay_inside_one_line(text: str, parameters: dict[str, str
 def test_texts_are_bounded() -> None:
     line = render(_record(user_agent="u" * 10**6, event_name="e" * 10**6, parameters={"p": "p" * 10**6}))
     assert len(line) < 10_000
+
+
+def test_parameters_that_are_too_large_are_left_out_and_said_so() -> None:
+    record = _record(parameters={"policy_arns": ['"' * 2_000] * 499})
+    event = json.loads(render(record))
+    assert event["requestParameters"]["omitted"] is True
+    assert event["requestParameters"]["originalSize"] > 1_000_000
+    assert len(render(record)) < 4_096
+
+
+def test_a_lone_surrogate_does_not_lose_the_event() -> None:
+    record = _record(reason="issuer \ud800", parameters={"name": "\udfff", "list": ["\ud800"]}, user_agent="\ud800")
+    event = json.loads(render(record))
+    assert event["additionalEventData"]["reason"] == "issuer ?"
+    assert event["requestParameters"] == {"name": "?", "list": ["?"]}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from broker.credentials.session_token import (
     MAX_TOKEN_CHARACTERS,
+    SessionTooLarge,
     TokenInvalid,
     TokenKey,
     open_token,
@@ -113,3 +114,19 @@ def test_base64_that_is_not_canonical_is_refused() -> None:
                 parse_token(f"{token[:-2]}{last}=")
             return
     pytest.fail("no token had one padding character")
+
+
+def test_a_session_that_would_not_open_again_is_not_sealed() -> None:
+    huge = replace(SESSION, tags={f"{n}": "\U0001f511" * 5_000 for n in range(5)})
+    with pytest.raises(SessionTooLarge):
+        seal_session(KEY, AKID, huge)
+    with pytest.raises(SessionTooLarge):  # compressible: it is what it unfolds to that counts
+        seal_session(KEY, AKID, replace(SESSION, session_policy=" " * 100_000))
+
+
+def test_salts_never_come_again_even_with_the_same_random_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A restored copy of memory repeats its stock of random bytes, but not the time."""
+    from broker.domain import identifiers
+
+    monkeypatch.setattr(identifiers._pool, "take", lambda count: bytes(count))
+    assert len({identifiers.unique_salt() for _ in range(1_000)}) == 1_000
