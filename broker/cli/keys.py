@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 
-from broker.audit.event import CallRecord, new_id, render
+from broker.audit.event import CallRecord, render
 from broker.credentials.keyring import KeyState, add_key, list_states
 from broker.credentials.masterkey import load_master_key
+from broker.domain.identifiers import new_uuid
 from broker.settings import load_settings
 from broker.store.audit_events import append_records
 from broker.store.engine import Database
@@ -56,7 +57,7 @@ def rotate(directory: Path) -> None:
     try:
         with database.change() as connection:
             key_id = add_key(connection, master_key, now=now, activation_seconds=settings.keys.activation_seconds)
-            record = CallRecord(new_id(), now, event_source="accredit", event_name="RotateKey", read_only=False)
+            record = CallRecord(new_uuid(), now, event_source="accredit", event_name="RotateKey", read_only=False)
             record.parameters = {"key_id": f"{key_id:08x}"}
             append_records(connection, [render(record)])
     finally:
