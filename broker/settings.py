@@ -38,7 +38,7 @@ class ServerSettings(_Section, frozen=True):
     """The address that people and clients see; ``http(s)://<bind>`` when empty. Never taken from a Host header."""
     path_prefix: str = ""
     """AWS calls are answered at ``/`` and, when set, at this path too (``--endpoint-url https://host/prefix``)."""
-    max_body_bytes: int = 1_048_576
+    max_body_bytes: int = 262_144
     trusted_proxies: tuple[str, ...] = ()
     """Networks whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed. None by default."""
     tls_certificate: str = ""
