@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,4 +95,6 @@ def create_app(prepared: Prepared) -> Flask:
     pages.register_blueprint(health_pages(services))
     pages.wsgi_app = AwsEndpoint(services, pages.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     start_housekeeping(services)
+    gc.collect()
+    gc.freeze()  # what lives as long as the worker need not be looked at again, nor copied after the fork
     return pages

@@ -22,8 +22,8 @@ from broker.credentials.durations import ROLE_MAXIMUM_SECONDS, ROLE_MINIMUM_MAXI
 from broker.credentials.keyids import POLICY_ID, ROLE_ID, USER_ID, account_of, derived_access_key_id, new_unique_id
 from broker.credentials.long_term import seal_secret
 from broker.domain.arn import ACCOUNT_ID, oidc_provider_arn, policy_arn, role_arn, user_arn
-from broker.domain.identifiers import new_uuid
 from broker.errors import BrokerError, ConfigurationError
+from broker.identifiers import new_uuid
 from broker.policy.document import PolicyKind, parse_policy
 from broker.provider_files import check_authority, check_jwks
 from broker.settings import (

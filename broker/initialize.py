@@ -12,9 +12,9 @@ from broker.credentials.keyids import LONG_TERM, new_access_key_id, new_secret_a
 from broker.credentials.keyring import add_key
 from broker.credentials.long_term import seal_secret
 from broker.credentials.masterkey import create_master_key, load_master_key
-from broker.domain.identifiers import new_uuid
 from broker.domain.secret import Secret
 from broker.errors import AlreadyExists
+from broker.identifiers import new_uuid
 from broker.settings import CONFIG_FILE, KeySettings, load_settings
 from broker.store.access_keys import AccessKeyRow, put_access_key
 from broker.store.accounts import put_account

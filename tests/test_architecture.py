@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("broker", "providers")
 
 LAYERS = (
-    {"errors", "wsgi", "broker"},
+    {"errors", "identifiers", "wsgi", "broker"},
     {"domain"},
     {"settings", "policy", "logs", "proxies", "store"},
     {"audit", "credentials", "provider_files", "provider_pool", "shared_issuers"},

@@ -16,10 +16,10 @@ from typing import Any
 
 import msgspec
 
-from broker.domain.identifiers import new_uuid
 from broker.domain.principal import Principal, PrincipalKind
 from broker.domain.secret import Secret
 from broker.domain.session import RoleSession
+from broker.identifiers import new_uuid
 
 EVENT_VERSION = "1.11"
 _MAX_PARAMETERS_BYTES = 32 * 1024
@@ -194,12 +194,19 @@ def _plain(value: object) -> Any:
 
 
 def _fields(value: Any) -> dict[str, Any]:
+    kind = type(value)
+    names = _NAMES.get(kind)
+    if names is None:
+        names = _NAMES[kind] = tuple((name, _camel(name)) for name in value.__dataclass_fields__)
     found = {}
-    for name in value.__dataclass_fields__:
+    for name, shown in names:
         item = getattr(value, name)
         if item is not None and not isinstance(item, Secret):
-            found[_camel(name)] = _plain(item)
+            found[shown] = _plain(item)
     return found
+
+
+_NAMES: dict[type, tuple[tuple[str, str], ...]] = {}
 
 
 @lru_cache(maxsize=1_024)

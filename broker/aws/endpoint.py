@@ -30,8 +30,8 @@ from broker.aws.operations import Api, Effect, Served, load_apis
 from broker.aws.signing_keys import SigningKeyCache
 from broker.aws.sigv4 import SignedRequest, parse_signature, verify_signature
 from broker.callers import check_alive, find_candidate
-from broker.domain.identifiers import new_uuid
 from broker.errors import AuditUnavailable, BrokerError
+from broker.identifiers import new_uuid
 from broker.policy.context import request_context
 from broker.proxies import TrustedProxies
 from broker.services import Caller, Candidate, Services

@@ -13,7 +13,7 @@ import click
 from broker.audit.event import CallRecord, render
 from broker.credentials.keyring import KeyState, add_key, list_states
 from broker.credentials.masterkey import load_master_key
-from broker.domain.identifiers import new_uuid
+from broker.identifiers import new_uuid
 from broker.settings import load_settings
 from broker.store.audit_events import append_records
 from broker.store.engine import Database

@@ -13,8 +13,8 @@ import os
 import secrets
 
 from broker.credentials.mac import hmac_sha256
-from broker.domain.identifiers import random_bytes
 from broker.errors import ValidationFailed
+from broker.identifiers import random_bytes
 
 LONG_TERM, TEMPORARY = "AKIA", "ASIA"
 USER_ID, ROLE_ID, POLICY_ID = "AIDA", "AROA", "ANPA"
@@ -36,9 +36,8 @@ def derived_access_key_id(account: str, key: bytes, handle: str) -> str:
 
 
 def _encode(prefix: str, account: str, entropy: bytes) -> str:
-    head = _TOP_BIT | (int(account) << 7) | entropy[0] & 0x7F
-    number = head << 32 | int.from_bytes(entropy[1:5], "big")
-    return prefix + "".join(_BASE32_PAIRS[number >> shift & 0x3FF] for shift in range(70, -1, -10))
+    number = (_TOP_BIT | (int(account) << 7) | entropy[0] & 0x7F) << 32 | int.from_bytes(entropy[1:5], "big")
+    return prefix + "".join([_BASE32_PAIRS[number >> shift & 0x3FF] for shift in range(70, -1, -10)])
 
 
 def account_of(access_key_id: str) -> str:

@@ -17,8 +17,8 @@ import msgspec
 
 from broker.credentials.mac import lasting_hmac_sha256
 from broker.credentials.sealing import OVERHEAD_BYTES, SALT_BYTES, SealBroken, seal, unseal
-from broker.domain.identifiers import unique_salt
 from broker.domain.session import RoleSession
+from broker.identifiers import unique_salt
 
 VERSION = 1
 MAX_TOKEN_CHARACTERS = 8_000
@@ -95,7 +95,7 @@ def parse_token(text: str) -> UnverifiedToken:
     if len(text) > MAX_TOKEN_CHARACTERS:
         raise TokenInvalid("too long")
     try:
-        raw = base64.b64decode(text, validate=True)
+        raw = binascii.a2b_base64(text, strict_mode=True)
     except (binascii.Error, ValueError):
         raise TokenInvalid("not base64") from None
     if len(raw) <= _HEAD + OVERHEAD_BYTES or raw[0] != VERSION:

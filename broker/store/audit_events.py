@@ -21,17 +21,16 @@ class Appender:
 
     def append(self, records: Sequence[str]) -> None:
         """Return when the records are on disk. Raises SQLAlchemyError, and then none of them is."""
-        if self._connection is None:
-            self._connection = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        try:
-            if len(records) <= _ROWS_A_STATEMENT:
-                append_records(self._connection, records)  # a statement is a transaction of its own
-                return
-            with self._database.engine.begin() as connection:
-                append_records(connection, records)
-        except BaseException:
-            self.close()
-            raise
+        connection, self._connection = self._connection or self._connect(), None
+        if len(records) <= _ROWS_A_STATEMENT:
+            append_records(connection, records)  # a statement is a transaction of its own
+        else:
+            with self._database.engine.begin() as transaction:
+                append_records(transaction, records)
+        self._connection = connection  # one that failed is not used again
+
+    def _connect(self) -> Connection:
+        return self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
     def close(self) -> None:
         connection, self._connection = self._connection, None

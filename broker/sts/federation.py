@@ -30,6 +30,7 @@ from broker.sts.role_sessions import (
 from providers.base import ExternalIdentity
 from providers.oidc.token import parse_id_token
 
+_TAGS = "https://aws.amazon.com/tags"
 _TAG_PREFIXES = ("https://aws.amazon.com/tags.principal_tags.", "https://aws.amazon.com/tags/principal_tags/")
 _TRANSITIVE = ("https://aws.amazon.com/tags.transitive_tag_keys", "https://aws.amazon.com/tags/transitive_tag_keys")
 _TAG_KEY = regex.compile(r"[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}")
@@ -153,6 +154,8 @@ def _asked_tags(attributes: Mapping[str, tuple[str, ...]]) -> tuple[dict[str, st
     session tags using AssumeRoleWithWebIdentity"). Raises InvalidIdentity for a tag with several values."""
     tags: list[Tag] = []
     for name, values in attributes.items():
+        if not name.startswith(_TAGS):
+            continue
         for prefix in _TAG_PREFIXES:
             if name.startswith(prefix):
                 if len(values) != 1:

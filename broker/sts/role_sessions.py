@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 from broker.authorization import Context, request_tag_context, tag_context
 from broker.catalog import RoleView
@@ -82,6 +83,7 @@ def role_context(view: RoleView, overlay: Mapping[str, str]) -> Context:
     }
 
 
+@lru_cache(maxsize=512)
 def parse_role_arn(text: str) -> Arn:
     """The ARN of a role. Raises ValidationFailed."""
     arn = Arn.parse(text)

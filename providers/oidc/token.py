@@ -11,6 +11,7 @@ import binascii
 import json
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from providers.base import IdToken
@@ -37,12 +38,13 @@ def parse_id_token(text: str) -> IdToken:
     header_text, payload_text, signature_text = parts
     if len(header_text) > MAX_HEADER_CHARACTERS:
         raise malformed("the header is too long")
-    header = read_object(_decode(header_text), "header")  # 2, 3
-    algorithm, key_id = _check_header(header)  # 4
+    algorithm, key_id = _read_header(header_text)  # 2, 3, 4
     claims = read_object(_decode(payload_text), "payload")  # 5
     issuer = claims.get("iss")
-    if not isinstance(issuer, str) or not _ISSUER.fullmatch(issuer):
-        raise malformed("iss is missing, or not 1 to 255 characters of a URL")
+    if not isinstance(issuer, str) or not issuer:
+        raise malformed("iss is missing or no text")
+    if not _ISSUER.fullmatch(issuer):
+        raise malformed("iss is too long, or no URL")
     return IdToken(
         algorithm, key_id, issuer, claims, f"{header_text}.{payload_text}".encode("ascii"), _decode(signature_text)
     )
@@ -55,14 +57,21 @@ def malformed(detail: str) -> MalformedEvidence:
 def read_object(raw: bytes, what: str) -> dict[str, Any]:
     """A JSON object: UTF-8, no doubled members, no NaN or Infinity, bounded depth. Raises MalformedEvidence."""
     try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_pairs, parse_constant=_refuse_constant)
+        text = raw.decode("utf-8")
+        value = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise malformed(f"{what}: {type(error).__name__}: {error}") from None
     if not isinstance(value, dict):
         raise malformed(f"{what} is not an object")
-    if _deep(value, MAX_DEPTH):
+    if text.count("{") + text.count("[") > MAX_DEPTH and _deep(value, MAX_DEPTH):
         raise malformed(f"{what} is nested too deeply")
     return value
+
+
+@lru_cache(maxsize=256)
+def _read_header(text: str) -> tuple[str, str | None]:
+    """Algorithm and key id; the tokens of one key of an issuer have the same header."""
+    return _check_header(read_object(_decode(text), "header"))
 
 
 def _check_header(header: dict[str, Any]) -> tuple[str, str | None]:
@@ -113,3 +122,6 @@ def _deep(value: Any, room: int) -> bool:
     if children is None:
         return False
     return room == 0 or any(_deep(child, room - 1) for child in children())
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_refuse_constant)

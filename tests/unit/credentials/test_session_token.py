@@ -126,7 +126,7 @@ def test_a_session_that_would_not_open_again_is_not_sealed() -> None:
 
 def test_salts_never_come_again_even_with_the_same_random_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A restored copy of memory repeats its stock of random bytes, but not the time."""
-    from broker.domain import identifiers
+    from broker import identifiers
 
     monkeypatch.setattr(identifiers._pool, "take", lambda count: bytes(count))
     assert len({identifiers.unique_salt() for _ in range(1_000)}) == 1_000
