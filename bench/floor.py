@@ -44,26 +44,14 @@ def options(port: int, workers: int, threads: int) -> dict[str, Any]:
 
 
 def check_same_settings() -> None:
-    """Raises SystemExit if the broker's granian options are no longer the floor's."""
-    import granian
+    """Raises SystemExit if the broker's granian options are no longer the floor's.
 
-    from broker import server
+    The floor does not import them: it is to be a bare application, also in memory.
+    """
+    from broker.server import granian_options
     from broker.settings import ServerSettings, Settings
 
-    given: dict[str, Any] = {}
-
-    class Recorder:
-        def __init__(self, _target: str, **kwargs: Any) -> None:
-            given.update(kwargs)
-            raise InterruptedError
-
-    original, granian.Granian = granian.Granian, Recorder  # type: ignore[assignment]
-    try:
-        server._run_granian(Path(), Settings(directory=Path(), server=ServerSettings(bind="127.0.0.1:1")))
-    except InterruptedError:
-        pass
-    finally:
-        granian.Granian = original
+    given = granian_options(Settings(directory=Path(), server=ServerSettings(bind="127.0.0.1:1")))
     expected = options(1, ServerSettings().workers, ServerSettings().threads)
     if _serving(given) != _serving(expected):
         raise SystemExit(f"bench/floor.py does not serve as broker/server.py does:\n  {expected}\n  {given}")

@@ -59,33 +59,37 @@ class _Current:
             _log.exception("configuration not applied")
 
 
-def _run_granian(current: _Current) -> None:
-    from granian import Granian
+def granian_options(settings: Settings) -> dict[str, Any]:
+    """How granian serves: also what a benchmark's floor has to be served with."""
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
     from granian.log import LogLevels
 
-    settings = current.settings
     address, port = parse_bind(settings.server.bind)
-    server = Granian(
-        "broker.app",
-        address=address,
-        port=port,
-        interface=Interfaces.WSGI,
-        workers=settings.server.workers,
-        blocking_threads=settings.server.threads,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000),
-        websockets=False,
-        ssl_cert=Path(settings.server.tls_certificate) if settings.server.tls_certificate else None,
-        ssl_key=Path(settings.server.tls_key) if settings.server.tls_key else None,
-        log_level=LogLevels.warning,
-        log_dictconfig={"loggers": {"_granian": {"propagate": True}}},  # to our own handler, as JSON
-        respawn_failed_workers=True,
-        workers_kill_timeout=settings.server.drain_seconds,
-    )
+    return {
+        "address": address,
+        "port": port,
+        "interface": Interfaces.WSGI,
+        "workers": settings.server.workers,
+        "blocking_threads": settings.server.threads,
+        "http": HTTPModes.http1,
+        "http1_settings": HTTP1Settings(header_read_timeout=10_000),
+        "websockets": False,
+        "ssl_cert": Path(settings.server.tls_certificate) if settings.server.tls_certificate else None,
+        "ssl_key": Path(settings.server.tls_key) if settings.server.tls_key else None,
+        "log_level": LogLevels.warning,
+        "log_dictconfig": {"loggers": {"_granian": {"propagate": True}}},  # to our own handler, as JSON
+        "respawn_failed_workers": True,
+        "workers_kill_timeout": settings.server.drain_seconds,
+    }
+
+
+def _run_granian(current: _Current) -> None:
+    from granian import Granian
+
+    server = Granian("broker.app", **granian_options(current.settings))
     os.register_at_fork(after_in_child=_default_signals)
-    server.on_startup(lambda: _announce(settings))
+    server.on_startup(lambda: _announce(current.settings))
     server.on_reload(current.prepare_again)
     server.serve(target_loader=lambda *_: current.application(), wrap_loader=False)
 
