@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,8 +17,8 @@ from broker.errors import AuditUnavailable
 from broker.store.audit_events import Appender
 from broker.store.engine import Database
 
-_MAX_BACKLOG = 10_000
-"""Records of read-only calls kept in memory while the store cannot take them; beyond it those calls are refused."""
+_MAX_BACKLOG_CHARACTERS = 16 * 1024 * 1024
+"""Of records of read-only calls, kept while the store cannot take them; beyond it those calls are refused."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +45,8 @@ class AuditLog:
         self._interval = read_flush_seconds
         self._mutex = threading.Lock()
         self._backlog: list[str] = []
+        self._backlog_size = 0
+        self._backlog_since = 0.0
         self._tickets: list[_Ticket] = []
         self._committing = False
         self._closing = threading.Event()
@@ -55,11 +58,21 @@ class AuditLog:
         self._wait_for(_Ticket(record))
 
     def record_soon(self, record: str) -> None:
-        """Take the record of a read-only call: it is on disk within the flush interval. Raises AuditUnavailable."""
+        """Take the record of a read-only call: it is on disk within the flush interval. Raises AuditUnavailable.
+
+        A call that finds records overdue, because the flusher does not get its turn under load, writes them itself.
+        """
+        now = time.monotonic()
         with self._mutex:
-            if len(self._backlog) >= _MAX_BACKLOG:
+            if self._backlog_size >= _MAX_BACKLOG_CHARACTERS:
                 raise AuditUnavailable("The audit record cannot be written.", detail="the backlog is full")
+            if not self._backlog:
+                self._backlog_since = now
             self._backlog.append(record)
+            self._backlog_size += len(record)
+            overdue = now - self._backlog_since > self._interval
+        if overdue:
+            self._flush_quietly()
 
     def flush(self) -> None:
         """Return when everything taken so far is on disk. Raises AuditUnavailable."""
@@ -91,7 +104,7 @@ class AuditLog:
         try:
             with self._database.exclusive():
                 with self._mutex:  # only now: those that came while another process wrote go along
-                    backlog, self._backlog = self._backlog, []
+                    backlog, self._backlog, self._backlog_size = self._backlog, [], 0
                     tickets, self._tickets = self._tickets, []
                 records = backlog + [ticket.record for ticket in tickets if ticket.record is not None]
                 if records:
@@ -108,6 +121,8 @@ class AuditLog:
         with self._mutex:
             if error is not None:
                 self._backlog = backlog + self._backlog  # those calls were answered: their records must not be lost
+                self._backlog_size += sum(map(len, backlog))
+                self._backlog_since = time.monotonic()  # the next try comes with the next interval
                 if not tickets:  # the turn itself could not be had
                     tickets, self._tickets = self._tickets, []
             heir = self._tickets[0] if self._tickets else None

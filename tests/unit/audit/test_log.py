@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from broker.audit.log import _MAX_BACKLOG, AuditLog
+from broker.audit.log import _MAX_BACKLOG_CHARACTERS, AuditLog
 from broker.errors import AuditUnavailable
 from broker.store.audit_events import Appender
 from broker.store.engine import Database
@@ -120,10 +120,14 @@ def test_a_full_disk_refuses_and_keeps_what_was_answered(
 
 def test_the_backlog_is_bounded(database: Database, disk: FailingAppender, log: AuditLog) -> None:
     disk.full = True
-    for number in range(_MAX_BACKLOG):
-        log.record_soon(str(number))
+    record = "x" * (_MAX_BACKLOG_CHARACTERS // 16)
+    for _ in range(16):
+        log.record_soon(record)
     with pytest.raises(AuditUnavailable):
         log.record_soon("one too many")
+    disk.full = False
+    log.flush()
+    log.record_soon("there is room again")
 
 
 def test_closing_writes_what_is_left(database: Database) -> None:
@@ -155,3 +159,15 @@ def test_many_records_are_one_transaction(database: Database) -> None:
     with pytest.raises(SQLAlchemyError):
         Appender(database).append([*(str(number) for number in range(999)), {}])  # type: ignore[list-item]
     assert len(_records(database)) == 1_000
+
+
+def test_a_call_writes_overdue_records_itself(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under load the flusher may not get its turn."""
+    monkeypatch.setattr(AuditLog, "_flush_reads", lambda self: None)
+    log = AuditLog(database, read_flush_seconds=0.02)
+    log.record_soon("one")
+    assert _records(database) == []
+    time.sleep(0.03)
+    log.record_soon("two")
+    assert _records(database) == ["one", "two"]
+    log.close()
