@@ -51,7 +51,7 @@ def reason(decision: Decision) -> str:
 def caller_context(caller: Caller, identity: Identity) -> Context:
     """The condition keys that describe the caller and the call (IAM User Guide, "global condition context keys")."""
     context = {
-        **caller.context,
+        **caller.context(),
         **principal_context(identity.principal),
         **tag_context("aws:PrincipalTag", identity.tags),
     }

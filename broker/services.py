@@ -14,6 +14,7 @@ from broker.credentials.keyring import KeyRing
 from broker.domain.principal import Principal
 from broker.domain.session import RoleSession
 from broker.errors import AccessDenied
+from broker.policy.context import request_context
 from broker.policy.evaluate import PolicySource
 from broker.provider_pool import ProviderPool
 from broker.settings import Settings
@@ -64,12 +65,19 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One call: when, from where, and by whom. ``context`` holds the request's own condition keys."""
+    """One call: when, from where, and by whom. ``secure``: it came over TLS."""
 
     now: datetime
-    context: Mapping[str, tuple[str, ...]]
     record: CallRecord
+    secure: bool = False
     verified: Candidate | None = None
+
+    def context(self) -> dict[str, tuple[str, ...]]:
+        """The condition keys of the request itself; made only where something is decided."""
+        context = request_context(self.now, self.record.source_ip, self.record.user_agent, self.secure)
+        if self.record.region:
+            context["aws:RequestedRegion"] = (self.record.region,)
+        return context
 
     def authenticated(self) -> Candidate:
         """Who calls. Raises AccessDenied if the call came without a signature."""

@@ -161,7 +161,7 @@ def _session_context(session: RoleSession) -> dict[str, Any]:
 
 
 def _parameters(arguments: Mapping[str, object] | None) -> dict[str, Any] | None:
-    if arguments is None:
+    if not arguments:
         return None
     return {
         _camel(name): _plain(value)

@@ -32,7 +32,6 @@ from broker.aws.sigv4 import SignedRequest, parse_signature, verify_signature
 from broker.callers import check_alive, find_candidate
 from broker.errors import AuditUnavailable, BrokerError
 from broker.identifiers import new_uuid
-from broker.policy.context import request_context
 from broker.proxies import TrustedProxies
 from broker.services import Caller, Candidate, Services
 from broker.wsgi import Environ, StartResponse, WsgiApplication
@@ -134,12 +133,9 @@ class AwsEndpoint:
         return served
 
     def _caller(self, environ: Environ, body: bytes, served: Served, record: CallRecord, *, secure: bool) -> Caller:
-        context = request_context(record.time, record.source_ip, record.user_agent, secure)
         if not served.authenticated:
-            return Caller(record.time, context, record)
-        verified = self._verify(environ, body, served, record)
-        context["aws:RequestedRegion"] = (record.region,)
-        return Caller(record.time, context, record, verified)
+            return Caller(record.time, record, secure)
+        return Caller(record.time, record, secure, self._verify(environ, body, served, record))
 
     def _verify(self, environ: Environ, body: bytes, served: Served, record: CallRecord) -> Candidate:
         request = SignedRequest(

@@ -134,7 +134,7 @@ def _ask_trust_policy(
         raise AccessDenied(f"Not authorized to perform {action}", detail="the role does not exist")
     caller.record.recipient = view.role.account
     context: Context = {
-        **caller.context,
+        **caller.context(),
         **principal_context(principal),
         **_identity_context(identity),
         **request.context(),

@@ -75,7 +75,7 @@ def _caller(services: Services, **changes: object) -> Caller:
     }
     session = RoleSession(**{**values, **changes})  # type: ignore[arg-type]
     candidate = Candidate(session_principal(session), "secret", session=session)
-    return Caller(NOW, {}, CallRecord("id", NOW), candidate)
+    return Caller(NOW, CallRecord("id", NOW), verified=candidate)
 
 
 def test_a_session_of_a_role_that_is_there_is_bound_by_its_policies(services: Services) -> None:
