@@ -54,6 +54,21 @@ class CompiledStatement:
                 return False
         return True
 
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The conditions' closures, in the order of ``statement.conditions``."""
+        return self._conditions
+
+    def matches_action(self, action: str) -> bool:
+        """Whether the action element alone matches ``action`` (in lower case)."""
+        return self._action(action)
+
+    def matches_resource(self, resource: str, context: Values) -> bool:
+        """Whether the resource element alone matches."""
+        if self._fixed_resource is not None:
+            return self._fixed_resource(resource)
+        return self._open_resource is None or self._open_resource(resource, context)
+
     def grant(self, principal: Principal, federated_by: Principal | None) -> Grant:
         """What this Allow of a resource-based policy is worth to the requester."""
         named = self.statement.principals
@@ -77,19 +92,20 @@ class CompiledStatement:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledPolicy:
-    """A policy ready for evaluation."""
+    """A policy ready for evaluation; ``statements`` are in the document's order."""
 
     document: PolicyDocument
+    statements: tuple[CompiledStatement, ...]
     denies: StatementIndex[CompiledStatement]
     allows: StatementIndex[CompiledStatement]
 
 
 def compile_document(document: PolicyDocument) -> CompiledPolicy:
     """Closures and indexes of a parsed document."""
-    by_effect: dict[Effect, list[CompiledStatement]] = {Effect.ALLOW: [], Effect.DENY: []}
-    for statement in document.statements:
-        by_effect[statement.effect].append(CompiledStatement(statement, variables=document.variables))
-    return CompiledPolicy(document, _index(by_effect[Effect.DENY]), _index(by_effect[Effect.ALLOW]))
+    compiled = tuple(CompiledStatement(statement, variables=document.variables) for statement in document.statements)
+    denies = [one for one in compiled if one.statement.effect is Effect.DENY]
+    allows = [one for one in compiled if one.statement.effect is Effect.ALLOW]
+    return CompiledPolicy(document, compiled, _index(denies), _index(allows))
 
 
 @lru_cache(maxsize=CACHED_POLICIES)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from broker.errors import MalformedPolicy
@@ -60,12 +60,16 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class PolicyDocument:
-    """A policy that follows the grammar. ``variables``: whether its version knows policy variables."""
+    """A policy that follows the grammar, and its ``text``, in which the offsets are counted.
+
+    ``variables``: whether its version knows policy variables.
+    """
 
     kind: PolicyKind
     version: str
     id: str | None
     statements: tuple[Statement, ...]
+    text: str = field(repr=False)
 
     @property
     def variables(self) -> bool:
@@ -117,7 +121,7 @@ class _Parser:
             identifier = self.string(node, "Id")
         if "Statement" not in members:
             raise self.fail(root, "Statement is missing")
-        return PolicyDocument(self.kind, version, identifier, self.statements(members["Statement"]))
+        return PolicyDocument(self.kind, version, identifier, self.statements(members["Statement"]), self.text)
 
     def statements(self, node: Node) -> tuple[Statement, ...]:
         nodes = node.items if node.kind is Json.LIST else (node,)
