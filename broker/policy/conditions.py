@@ -11,6 +11,7 @@ IAM User Guide, "IAM JSON policy elements: Condition operators", "Conditions wit
 * A request value that cannot be read as the operator's type (a word under ``NumericLessThan``): an Allow statement
   does not apply and a Deny statement does, whatever the operator. AWS does not document this; it fails closed. All
   values of a key are read before any is judged, so their order cannot matter.
+* What many or long request values cost is added up over a decision; one that would cost too much denies.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ from typing import Any
 
 from broker.policy import values as read
 from broker.policy.comparisons import Build, Test, arn, arn_templates, ip, ordered, string, string_like
+from broker.policy.context import Metered
 from broker.policy.variables import Values, parse_template
 
-# Comparisons (request values times policy values) that one condition may take: about 5 ms.
+# Comparisons (request values times policy values) that one decision may take: about 10 ms.
 _WORK_LIMIT = 20_000
+# So many characters of request values count as one value more.
+_LONG = 256
 
 NULL = "Null"
 """The operator without table row: it asks for the key, not for its values."""
@@ -49,17 +53,18 @@ class Operator:
 
     ``check`` raises ValueError for a policy value it cannot read (its second argument: whether variables are known).
     ``negated`` operators hold if their test fails for all values. ``scans``: the test's cost grows with the number of
-    policy values.
+    policy values. ``reading`` one request value costs as much as so many comparisons.
     """
 
     build: Build
     check: Callable[[str, bool], object]
     negated: bool = False
     scans: bool = True
+    reading: int = 0
 
 
 class TooCostlyError(Exception):
-    """Many request values meet many policy values; the evaluation gives up, which denies."""
+    """Many or long request values meet many policy values; the evaluation gives up, which denies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,8 @@ def _check_arn(value: str, variables: bool) -> object:
 
 
 def _typed(reader: Callable[[str], Any], relation: Callable[[Any, Any], bool], *, negated: bool = False) -> Operator:
-    return Operator(ordered(reader, relation), lambda value, _variables: reader(value), negated)
+    cost = 10 if reader is read.moment else 2
+    return Operator(ordered(reader, relation), lambda value, _variables: reader(value), negated, reading=cost)
 
 
 def _text(fold: Callable[[str], str], *, negated: bool = False) -> Operator:
@@ -96,7 +102,7 @@ def _text(fold: Callable[[str], str], *, negated: bool = False) -> Operator:
 
 
 def _address(*, negated: bool = False) -> Operator:
-    return Operator(ip, lambda value, _variables: read.network(value), negated, scans=False)
+    return Operator(ip, lambda value, _variables: read.network(value), negated, scans=False, reading=8)
 
 
 OPERATORS: dict[str, Operator] = {
@@ -161,23 +167,23 @@ def compile_condition(condition: Condition, *, variables: bool, deny: bool) -> C
     row = OPERATORS[condition.operator]
     test = row.build(condition.values, variables)
     scanned = len(condition.values) if row.scans or any("${" in value for value in condition.values) else 1
-    most = _WORK_LIMIT // scanned
+    cost = row.reading + scanned
     if condition.quantifier is Quantifier.NONE:
-        return _plain(key, test, row.negated, row.negated or condition.if_exists, deny, most)
+        return _plain(key, test, row.negated, row.negated or condition.if_exists, deny, cost)
     everything = condition.quantifier is Quantifier.ALL
     missing = everything or condition.if_exists
-    return _quantified(key, all if everything else any, test, row.negated, missing, deny, most)
+    return _quantified(key, all if everything else any, test, row.negated, missing, deny, cost)
 
 
-def _plain(key: str, test: Test, negated: bool, missing: bool, deny: bool, most: int) -> Check:
+def _plain(key: str, test: Test, negated: bool, missing: bool, deny: bool, cost: int) -> Check:
     def check(context: Values) -> bool:
         given = context.get(key)
         if not given:
             return missing
         try:
-            if len(given) == 1:
+            if len(given) == 1 and len(given[0]) <= _LONG:
                 return test(given[0], context) is not negated
-            return any(_answers(test, given, context, most)) is not negated
+            return any(_answers(test, given, context, cost)) is not negated
         except ValueError:
             return deny
 
@@ -185,22 +191,25 @@ def _plain(key: str, test: Test, negated: bool, missing: bool, deny: bool, most:
 
 
 def _quantified(
-    key: str, quantify: Callable[[list[bool]], bool], test: Test, negated: bool, missing: bool, deny: bool, most: int
+    key: str, quantify: Callable[[list[bool]], bool], test: Test, negated: bool, missing: bool, deny: bool, cost: int
 ) -> Check:
     def check(context: Values) -> bool:
         given = context.get(key)
         if not given or given == ("",):
             return missing
         try:
-            return quantify([answer is not negated for answer in _answers(test, given, context, most)])
+            return quantify([answer is not negated for answer in _answers(test, given, context, cost)])
         except ValueError:
             return deny
 
     return check
 
 
-def _answers(test: Test, given: tuple[str, ...], context: Values, most: int) -> list[bool]:
-    if len(given) > 1 and len(given) > most:
+def _answers(test: Test, given: tuple[str, ...], context: Values, cost: int) -> list[bool]:
+    work = (len(given) + sum(map(len, given)) // _LONG) * cost
+    if isinstance(context, Metered):
+        work = context.spent = context.spent + work
+    if work > _WORK_LIMIT:
         raise TooCostlyError(f"{len(given)} request values")
     return [test(value, context) for value in given]
 

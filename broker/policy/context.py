@@ -42,6 +42,12 @@ class Context(Mapping[str, tuple[str, ...]]):
         return len(self.folded)
 
 
+class Metered(dict[str, tuple[str, ...]]):
+    """The folded keys for one decision, which adds up what many or long values cost."""
+
+    spent = 0
+
+
 def principal_context(principal: Principal) -> dict[str, tuple[str, ...]]:
     """The keys that follow from the principal alone.
 
