@@ -12,6 +12,7 @@ from broker.cli.config import config
 from broker.cli.demo import demo
 from broker.cli.init import init
 from broker.cli.keys import keys
+from broker.cli.policy import policy
 from broker.cli.serve import serve
 from broker.errors import BrokerError
 
@@ -38,5 +39,5 @@ def version() -> None:
     click.echo(f"accredit {__version__}")
 
 
-for command in (init, serve, keys, config, audit, demo):
+for command in (init, serve, keys, config, audit, policy, demo):
     main.add_command(command)
