@@ -139,7 +139,7 @@ def _implicit(denied: _Denied, refusing: PolicyType) -> Miss | None:
     misses = _candidates(denied, refusing)
     if not misses:
         return _refusal(denied, refusing)
-    best = next(iter(_tried(denied, misses)), misses[0])
+    best = _best(denied, misses)
     kind = best.kind
     if best.policy_type is refusing and kind in _WHOLE_ELEMENTS and _is_refusal(denied, refusing):
         kind = _REFUSALS[refusing]
@@ -222,19 +222,29 @@ def _closeness(miss: Miss) -> float:
     return sum(failure.closeness for failure in miss.failures) / len(miss.failures)
 
 
-def _tried(denied: _Denied, misses: list[Miss]) -> Iterator[Miss]:
-    """The misses of which one other value of one key is seen to allow the request."""
-    single = [miss for miss in misses if len(miss.failures) == 1 and not miss.more and denied.compared]
-    for miss in single[:_TRIALS]:
-        trace = miss.statement
-        failed = [one for one in trace.conditions if one.held is False] if trace else []
-        if trace is None or not failed:
-            continue
-        values = find_values(failed[0], denied.context, variables=trace.document.variables, want=True)
-        if values is not None:
-            request = changed(denied.request, denied.context, failed[0].condition.key, values)
-            if evaluate(request, denied.policies).allowed:
-                yield replace(miss, change=request, sufficient=True)
+def _best(denied: _Denied, misses: list[Miss]) -> Miss:
+    """The first miss, unless it is of one condition and no value of its key is seen to allow the request."""
+    trials = _TRIALS if denied.compared else 0
+    for miss in misses:
+        if len(miss.failures) + miss.more > 1 or not trials:
+            break
+        failed = [one for one in miss.statement.conditions if not one.held] if miss.statement else []
+        if not failed:
+            return miss
+        trials -= 1
+        if request := _allowed_request(denied, miss, failed[0]):
+            return replace(miss, change=request, sufficient=True)
+    return misses[0]
+
+
+def _allowed_request(denied: _Denied, miss: Miss, failed: ConditionTrace) -> AccessRequest | None:
+    """The request with another value under the condition's key, if that alone allows it."""
+    variables = miss.statement is not None and miss.statement.document.variables
+    values = find_values(failed, denied.context, variables=variables, want=True)
+    if values is None:
+        return None
+    request = changed(denied.request, denied.context, failed.condition.key, values)
+    return request if evaluate(request, denied.policies).allowed else None
 
 
 def _is_refusal(denied: _Denied, refusing: PolicyType) -> bool:

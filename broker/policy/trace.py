@@ -1,7 +1,7 @@
 """What every statement in scope says to a request, element by element, by the very closures that the evaluator uses.
 
-Nothing here decides. An element that the evaluator never reached is judged all the same, so the work has its own
-limit: comparisons beyond it are not made, and the trace says so (``held`` is None).
+Nothing here decides. An element that the evaluator never reached is judged all the same, so the trace has a meter of
+its own: comparisons that would cost more than a decision may are not made, and it says so (``held`` is None).
 """
 
 from __future__ import annotations
@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 
 from broker.policy.compile import CompiledStatement
 from broker.policy.conditions import Check, Condition, TooCostlyError
+from broker.policy.context import Metered
 from broker.policy.decision import PolicyType
 from broker.policy.document import Effect, PolicyDocument, Statement
 from broker.policy.evaluate import AccessRequest, PolicySet, PolicySource
 from broker.policy.principals import Grant
 from broker.policy.reader import place
 from broker.policy.variables import Values
-
-# Comparisons of one explanation, each of eight characters: about 10 ms.
-_WORK_LIMIT = 40_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ def trace_policies(
 class _Judge:
     """Guards the work: statements whose other elements match have their conditions judged first."""
 
-    __slots__ = ("action", "context", "deciding", "left", "policies", "request", "sizes")
+    __slots__ = ("action", "context", "deciding", "exhausted", "policies", "request")
 
     def __init__(
         self, request: AccessRequest, policies: PolicySet, context: Values, deciding: Statement | None
@@ -101,10 +99,9 @@ class _Judge:
         self.request = request
         self.action = request.action.lower()
         self.policies = policies
-        self.context = context
+        self.context = Metered(context)
         self.deciding = deciding
-        self.left = _WORK_LIMIT
-        self.sizes: dict[str, int] = {}
+        self.exhausted = False
 
     def statements(self, rows: list[tuple[PolicyDocument, CompiledStatement]]) -> list[StatementTrace]:
         elements = [self.elements(compiled) for _, compiled in rows]
@@ -135,21 +132,9 @@ class _Judge:
     def condition(self, condition: Condition, check: Check) -> ConditionTrace:
         actual = self.context.get(condition.key.lower())
         held = None
-        if self.affordable(condition, actual or ()):
+        if not self.exhausted or len(actual or ()) < 2:
             try:
                 held = check(self.context)
             except TooCostlyError:
-                pass
+                self.exhausted = True
         return ConditionTrace(condition, actual, held, check)
-
-    def affordable(self, condition: Condition, actual: tuple[str, ...]) -> bool:
-        """Take the cost from what is left, if it is that much."""
-        key = condition.key.lower()
-        size = self.sizes.get(key)
-        if size is None:
-            size = self.sizes[key] = len(actual) + sum(map(len, actual)) // 8
-        cost = max(1, size) * len(condition.values)
-        if cost > self.left:
-            return False
-        self.left -= cost
-        return True

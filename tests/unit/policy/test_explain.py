@@ -16,6 +16,7 @@ from broker.policy.decision import PolicyType
 from broker.policy.document import PolicyKind
 from broker.policy.evaluate import AccessRequest, PolicySet, PolicySource, evaluate
 from broker.policy.explain import explain
+from broker.policy.failures import failures
 from broker.policy.miss import MissKind
 
 POLICY = """{
@@ -92,24 +93,48 @@ def test_an_evaluation_that_failed_is_told_and_not_repeated():
     assert failure["message"] == trace.decision.error
 
 
+VALUES = tuple(f"a{index}" for index in range(9_000))
+
+
 def test_a_comparison_that_costs_too_much_is_not_made():
-    values = tuple(str(index) for index in range(10_000))
-    like = {"StringLike": {"k:v": [f"*{index}?" for index in range(100)]}}
-    text = statements(allow("s3:Put*", Condition=like))
-    trace = explain(ask(context={"k:v": values}), PolicySet(identity=(source(text),)))
-    (statement,) = trace.policies[0].statements
-    assert [one.held for one in statement.conditions] == [None]
-    assert not statement.applies
-
-
-def test_the_comparisons_of_a_deciding_statement_are_known_to_have_held():
-    values = tuple(f"a{index:099}" for index in range(2_000))
-    every = {"ForAllValues:StringLike": {"k:v": "a*"}, "StringLike": {"k:v": "a*"}}
-    every |= {"ForAnyValue:StringLike": {"k:v": "a*"}, "StringLikeIfExists": {"k:v": "a*"}}
-    text = statements(allow(Condition=every))
-    trace = explain(ask(context={"k:v": values}), PolicySet(identity=(source(text),)))
+    """The evaluator asks one of three statements; the trace asks the nearer ones first."""
+    costly = {"StringLike": {"k:v": "a*"}}
+    listed = [
+        allow("s3:Put*", Condition=costly),
+        *[allow(Condition=costly)] * 3,
+        allow(Condition={"Null": {"k:v": "true"}}),
+    ]
+    trace = explain(ask(context={"k:v": VALUES}), PolicySet(identity=(source(statements(*listed)),)))
     assert trace.decision.allowed
-    assert [one.held for one in trace.policies[0].statements[0].conditions] == [True] * 4
+    found = trace.policies[0].statements
+    assert [one.conditions[0].held for one in found] == [None, True, True, True, False]
+    assert [one.applies for one in found] == [False, True, True, True, False]
+
+
+def test_the_conditions_of_a_deciding_statement_are_known_to_have_held():
+    costly = {"StringLike": {"k:v": "a*"}}
+    deny = {**allow(Condition=costly), "Effect": "Deny"}
+    trace = explain(
+        ask(context={"k:v": VALUES}), PolicySet(identity=(source(statements(*[allow(Condition=costly)] * 3, deny)),))
+    )
+    assert trace.decision.explicit_deny
+    assert [one.conditions[0].held for one in trace.policies[0].statements] == [True, True, None, True]
+    assert [one.applies for one in trace.policies[0].statements] == [True, True, False, True]
+    assert (trace.nearest_miss.kind, trace.nearest_miss.change) == (MissKind.EXPLICIT_DENY, None)
+
+
+def test_what_was_not_compared_is_said():
+    """Three statements fail early in the evaluation; nothing is left for the nearest when all of them are traced."""
+    early = allow(Condition={"StringEquals": {"k:w": "x"}, "StringLike": {"k:v": "a*"}})
+    text = statements(early, early, early, allow(Condition={"StringLike": {"k:v": "b*"}}))
+    trace = explain(ask(context={"k:v": VALUES, "k:w": ("y",)}), PolicySet(identity=(source(text),)))
+    assert trace.decision.error is None
+    assert [one.conditions[-1].held for one in trace.policies[0].statements] == [True, True, None, None]
+    miss = trace.nearest_miss
+    assert (miss.change, miss.sufficient, miss.then) == (None, False, None)
+    last = trace.policies[0].statements[3]
+    (failure,) = failures(last, trace.request, trace.context)
+    assert failure.clause() == "`k:v` was not compared: that would take too long"
 
 
 def test_json_has_the_outer_shape_of_aws():

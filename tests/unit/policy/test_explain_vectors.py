@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from test_policy_vectors import ACCOUNT, PRINCIPALS, policy_set
 from broker.domain.principal import Principal, PrincipalKind
 from broker.policy.evaluate import AccessRequest, evaluate
 from broker.policy.explain import explain
+from broker.policy.miss import MissKind
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "explain"
 CASES = [(path.stem, case) for path in sorted(VECTORS.glob("*.json")) for case in json.loads(path.read_text())["cases"]]
 
+BEYOND_THE_POLICY = (MissKind.EXPLICIT_DENY, MissKind.PROVIDER_ACCOUNT, MissKind.UNSIGNED)
 POD = Principal(
     PrincipalKind.WEB_IDENTITY,
     ACCOUNT,
@@ -43,8 +46,52 @@ def test_nearest_miss(case):
         return
     assert not trace.decision.allowed
     assert (miss.kind.value, miss.sentence()) == (case["kind"], case["sentence"])
+    assert case["at"] == (miss.statement and [miss.source, miss.statement.statement.index])
     assert miss.sufficient is case["sufficient"]
     assert miss.change is None or evaluate(miss.change, policies).allowed
+
+
+def mended(case, miss):
+    """The case with its policy changed by hand: every element that the miss names now lets the request through."""
+    name, _, number = miss.source.partition("-")
+    changed = copy.deepcopy(case)
+    policy = changed["policies"][name]
+    statement = (policy[int(number)] if number else policy)[miss.statement.statement.index]
+    request, _ = access(case)
+    for failure in miss.failures:
+        if failure.element in ("action", "resource"):
+            statement.pop(f"Not{failure.element.capitalize()}", None)
+            statement[failure.element.capitalize()] = getattr(request, failure.element)
+        elif failure.element == "principal":
+            external = request.principal.kind in (PrincipalKind.WEB_IDENTITY, PrincipalKind.SAML_IDENTITY)
+            statement["Principal"] = {"Federated" if external else "AWS": request.principal.arn}
+        else:
+            operators = statement["Condition"]
+            statement["Condition"] = {
+                name: rest
+                for name, keys in operators.items()
+                if (rest := {key: values for key, values in keys.items() if key != failure.element})
+            }
+    if miss.more:
+        del statement["Condition"]
+    return changed
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=f"{name}/{case['name']}")
+        for name, case in CASES
+        if case["at"] and case["kind"] not in BEYOND_THE_POLICY
+    ],
+)
+def test_mending_what_the_miss_names_is_enough_or_not_as_it_says(case):
+    request, policies = access(case)
+    miss = explain(request, policies).nearest_miss
+    after = evaluate(request, policy_set(mended(case, miss)))
+    assert after.allowed is miss.sufficient
+    if miss.then is not None:
+        assert (after.policy_type, after.explicit_deny) == (miss.then.policy_type, miss.then.explicit_deny)
 
 
 def test_there_are_enough_denials():
