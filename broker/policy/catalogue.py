@@ -129,7 +129,7 @@ CONDITION_KEYS: Mapping[str, KeyType] = {
     "aws:Ec2InstanceSourcePrivateIPv4": KeyType.ADDRESS,
     "aws:Ec2InstanceSourceVpc": _S,
     "aws:EpochTime": _D,
-    "aws:FederatedProvider": _S,
+    "aws:FederatedProvider": _A,
     "aws:MultiFactorAuthAge": _N,
     "aws:MultiFactorAuthPresent": _B,
     "aws:PrincipalAccount": _S,
