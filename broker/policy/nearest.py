@@ -16,7 +16,7 @@ from itertools import islice
 from broker.domain.principal import PrincipalKind
 from broker.policy import principals
 from broker.policy.changes import changed, find_values
-from broker.policy.closeness import common_prefix
+from broker.policy.closeness import common_prefix, nearest_first
 from broker.policy.compile import compile_document, compile_policy
 from broker.policy.conditions import OPERATORS
 from broker.policy.decision import Decision, PolicyType
@@ -123,8 +123,9 @@ def _lifted(trace: ConditionTrace, values: tuple[str, ...]) -> Failure:
     row = OPERATORS.get(condition.operator)
     relation = ""
     if not values:
-        values = actual[:1] if row is not None and not row.negated else ()
-        relation = "not" if values else "absent"
+        named = row is not None and not row.negated and actual != ()
+        values = nearest_first(actual[0], condition.values) if named else ()
+        relation = f"not {relation_of(condition.operator)}".strip() if named else "absent"
     elif row is None:
         values, relation = (), "present"
     elif row.negated:
