@@ -28,9 +28,9 @@ from broker.policy.context import Metered
 from broker.policy.variables import Values, parse_template
 
 # Comparisons (request values times policy values) that one decision may take: about 10 ms.
-_WORK_LIMIT = 20_000
+_WORK_LIMIT = 25_000
 # So many characters of request values count as one value more.
-_LONG = 256
+_LONG = 128
 
 NULL = "Null"
 """The operator without table row: it asks for the key, not for its values."""
@@ -166,7 +166,8 @@ def compile_condition(condition: Condition, *, variables: bool, deny: bool) -> C
         return _null(key, condition.values)
     row = OPERATORS[condition.operator]
     test = row.build(condition.values, variables)
-    scanned = len(condition.values) if row.scans or any("${" in value for value in condition.values) else 1
+    resolved = any("${" in value for value in condition.values)
+    scanned = len(condition.values) * (1 + resolved) if row.scans or resolved else 1
     cost = row.reading + scanned
     if condition.quantifier is Quantifier.NONE:
         return _plain(key, test, row.negated, row.negated or condition.if_exists, deny, cost)

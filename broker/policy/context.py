@@ -19,18 +19,21 @@ _PRINCIPAL_TYPES = {
 }
 
 
-class Context(Mapping[str, tuple[str, ...]]):
-    """Condition keys and values; made once, it can serve several evaluations.
+def fold_keys(values: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """The keys in lower case. Raises ValueError if two differ in case alone: which one a policy means is not known."""
+    folded = {key.lower(): value for key, value in values.items()}
+    if len(folded) != len(values):
+        raise ValueError("two condition keys differ in case alone")
+    return folded
 
-    Raises ValueError if two keys differ in case alone: which of them a policy means could not be said.
-    """
+
+class Context(Mapping[str, tuple[str, ...]]):
+    """Condition keys and values; made once, it can serve several evaluations. Raises ValueError as ``fold_keys``."""
 
     __slots__ = ("folded",)
 
     def __init__(self, values: Mapping[str, tuple[str, ...]]) -> None:
-        self.folded = {key.lower(): value for key, value in values.items()}
-        if len(self.folded) != len(values):
-            raise ValueError("two condition keys differ in case alone")
+        self.folded = fold_keys(values)
 
     def __getitem__(self, key: str) -> tuple[str, ...]:
         return self.folded[key.lower()]

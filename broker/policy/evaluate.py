@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from broker.domain.principal import Principal, PrincipalKind
 from broker.policy import principals
 from broker.policy.compile import CompiledPolicy, CompiledStatement
-from broker.policy.context import Context, Metered
+from broker.policy.context import Context, Metered, fold_keys
 from broker.policy.decision import Decision, PolicyType
 from broker.policy.index import StatementIndex
 from broker.policy.principals import Grant
@@ -89,7 +89,7 @@ class _Evaluation:
         self.service = self.action.partition(":")[0]
         self.resource = request.resource
         context = request.context
-        self.context = Metered((context if isinstance(context, Context) else Context(context)).folded)
+        self.context = Metered(context.folded if type(context) is Context else fold_keys(context))
 
     def decide(self) -> Decision:
         principal, policies = self.request.principal, self.policies
