@@ -16,9 +16,11 @@ from broker.configure import apply_configuration, check_configuration
 from broker.credentials.issuer import CredentialIssuer
 from broker.credentials.keyring import KeyRing
 from broker.credentials.masterkey import load_master_key
+from broker.credentials.signing_ring import SigningRing
 from broker.errors import ConfigurationError
 from broker.health import health_pages
 from broker.housekeeping import start_housekeeping
+from broker.issuer_pages import issuer_pages
 from broker.provider_pool import ProviderPool
 from broker.services import Services
 from broker.settings import Settings, load_settings
@@ -70,6 +72,7 @@ def build_services(prepared: Prepared) -> Services:
         database=database,
         catalog=Catalog(database, master_key),
         ring=ring,
+        signing=SigningRing(database, master_key),
         issuer=CredentialIssuer(ring),
         providers=_provider_pool(settings),
         audit=AuditLog(database, read_flush_seconds=settings.audit.read_flush_milliseconds / 1000),
@@ -93,6 +96,7 @@ def create_app(prepared: Prepared) -> Flask:
     services = build_services(prepared)
     pages = Flask("broker", static_folder=None)
     pages.register_blueprint(health_pages(services))
+    pages.register_blueprint(issuer_pages(services))
     pages.wsgi_app = AwsEndpoint(services, pages.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     start_housekeeping(services)
     gc.collect()

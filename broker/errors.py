@@ -55,6 +55,26 @@ class SessionExpired(BrokerError):
     """The caller's own temporary credentials have expired."""
 
 
+class FeatureEnabled(BrokerError):
+    """The account has the feature already."""
+
+
+class FeatureDisabled(BrokerError):
+    """The account does not have the feature."""
+
+
+class OutboundFederationDisabled(BrokerError):
+    """The caller's account issues no tokens for relying parties."""
+
+
+class SessionDurationEscalation(BrokerError):
+    """What is asked for would outlive the caller's session."""
+
+
+class TokenTooLarge(BrokerError):
+    """The claims do not fit into a token."""
+
+
 class AuditUnavailable(BrokerError):
     """The audit record could not be made durable, so nothing was issued."""
 

@@ -11,6 +11,7 @@ from broker.audit.log import AuditLog
 from broker.catalog import Catalog, LongTermKey
 from broker.credentials.issuer import CredentialIssuer
 from broker.credentials.keyring import KeyRing
+from broker.credentials.signing_ring import SigningRing
 from broker.domain.principal import Principal
 from broker.domain.session import RoleSession
 from broker.errors import AccessDenied
@@ -29,6 +30,7 @@ class Services:
     database: Database
     catalog: Catalog
     ring: KeyRing
+    signing: SigningRing
     issuer: CredentialIssuer
     providers: ProviderPool
     audit: AuditLog

@@ -19,6 +19,8 @@ from broker.errors import ConfigurationError
 
 CONFIG_FILE = "accredit.toml"
 MASTER_KEY_VARIABLE = "ACCREDIT_MASTER_KEY"
+ISSUER_PATH = "/oidc"
+"""Issuers of tokens for relying parties are below this path of the base URL, one for each account."""
 _PREFIX = "ACCREDIT_"
 
 
@@ -61,6 +63,8 @@ class KeySettings(_Section, frozen=True):
     """32 random bytes in base64, mode 0600; the variable ACCREDIT_MASTER_KEY takes precedence."""
     activation_seconds: int = 5
     """A new key is known to every worker for this long before it is used."""
+    publish_before_use_seconds: int = 300
+    """A new signing key is published for this long before it signs; relying parties cache keys for half of it."""
 
 
 class StsSettings(_Section, frozen=True):
@@ -202,6 +206,10 @@ class Settings(_Section, frozen=True):
         scheme = "https" if self.server.tls_certificate else "http"
         return self.server.base_url or f"{scheme}://{self.server.bind}"
 
+    def issuer_url(self, account: str) -> str:
+        """The issuer of the account's tokens for relying parties: ``iss``, and where its documents are."""
+        return f"{self.base_url().rstrip('/')}{ISSUER_PATH}/{account}"
+
 
 _SECTIONS = {
     field.name: field.type
@@ -281,6 +289,8 @@ def _check(settings: Settings) -> None:
                 raise ConfigurationError(f"{name}: {error}") from None
     if not 0 < settings.audit.read_flush_milliseconds <= 100:
         raise ConfigurationError("audit.read_flush_milliseconds must be between 1 and 100")
+    if settings.keys.publish_before_use_seconds < 2:
+        raise ConfigurationError("keys.publish_before_use_seconds must be at least 2, when every node has the key")
     if settings.sts.clock_window_seconds < 1:
         raise ConfigurationError("sts.clock_window_seconds must be at least 1")
 

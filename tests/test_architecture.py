@@ -23,8 +23,8 @@ LAYERS = (
     {"services"},
     {"callers"},
     {"authorization"},
-    {"sts"},
-    {"aws", "configure", "initialize", "health", "housekeeping"},
+    {"sts", "iam"},
+    {"aws", "configure", "initialize", "health", "housekeeping", "issuer_pages"},
     {"app"},
     {"server"},
     {"demo"},
@@ -33,7 +33,7 @@ LAYERS = (
 """The rooms of ``broker``, from the ground up. A room imports from lower layers alone, never from its own layer."""
 
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
-    "flask": ("broker/app.py", "broker/health.py"),
+    "flask": ("broker/app.py", "broker/health.py", "broker/issuer_pages.py"),
     "botocore": ("broker/aws/", "broker/demo/"),
     "boto3": ("broker/demo/",),
     "sqlalchemy": ("broker/store/", "broker/audit/"),
@@ -41,7 +41,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "click": ("broker/cli/",),
     "granian": ("broker/server.py",),
     "gunicorn": ("broker/server.py",),
-    "jwt": ("providers/oidc/", "broker/demo/"),
+    "jwt": ("broker/credentials/", "providers/oidc/", "broker/demo/"),
     "cryptography": ("broker/credentials/", "providers/oidc/", "broker/demo/"),
     "msgspec": (
         "broker/audit/",

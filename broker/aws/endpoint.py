@@ -148,7 +148,7 @@ class AwsEndpoint:
         signature = parse_signature(request)
         if signature is None:
             raise MissingAuthenticationToken("Request is missing Authentication Token")
-        if served.effect is Effect.ISSUE and signature.expires is not None:
+        if served.effect is not Effect.READ and signature.expires is not None:
             # a presigned URL that issues credentials would mint new ones for as long as it lives
             signature = replace(signature, expires=min(signature.expires, self._window))
         record.access_key_id, record.region = signature.access_key_id, signature.region
@@ -170,7 +170,7 @@ class AwsEndpoint:
         if served.effect is Effect.ISSUE:
             record.response = result
             self._services.audit.record(render(record))
-        else:
+        elif served.effect is Effect.READ:
             self._services.audit.record_soon(render(record))
 
     def _refuse(

@@ -18,16 +18,26 @@ from broker.aws.codec.xml import compile_output
 from broker.aws.errors import InvalidParameter
 from broker.aws.model import Operation, load_service
 from broker.domain.session import PolicyDescriptor, Tag
+from broker.iam.outbound_federation import (
+    disable_outbound_web_identity_federation,
+    enable_outbound_web_identity_federation,
+    get_outbound_web_identity_federation_info,
+)
 from broker.sts.assume_role import assume_role
 from broker.sts.federation import assume_role_with_web_identity
 from broker.sts.identity import get_access_key_info, get_caller_identity
+from broker.sts.tokens import get_web_identity_token
 
 
 class Effect(Enum):
-    """What a successful call does, which decides when its audit record must be on disk."""
+    """What a successful call does, which decides when its audit record must be on disk.
+
+    A change writes its own record, in the transaction that makes it (``broker.iam.changes``).
+    """
 
     READ = "read"
     ISSUE = "issue"
+    CHANGE = "change"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,12 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "AssumeRoleWithWebIdentity": Entry(assume_role_with_web_identity, Effect.ISSUE),
         "GetAccessKeyInfo": Entry(get_access_key_info, Effect.READ),
         "GetCallerIdentity": Entry(get_caller_identity, Effect.READ),
+        "GetWebIdentityToken": Entry(get_web_identity_token, Effect.ISSUE),
+    },
+    "iam": {
+        "DisableOutboundWebIdentityFederation": Entry(disable_outbound_web_identity_federation, Effect.CHANGE),
+        "EnableOutboundWebIdentityFederation": Entry(enable_outbound_web_identity_federation, Effect.CHANGE),
+        "GetOutboundWebIdentityFederationInfo": Entry(get_outbound_web_identity_federation_info, Effect.READ),
     },
 }
 

@@ -9,6 +9,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -139,6 +140,29 @@ keys = Table(
     Column("active_from", BigInteger, nullable=False),
 )
 """The key ring, sealed under the master key. The newest active key signs."""
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", String(43), primary_key=True),
+    Column("account", String(12), ForeignKey("accounts.id"), nullable=False),
+    Column("algorithm", String(5), nullable=False),
+    Column("sealed_private_key", LargeBinary, nullable=False),
+    Column("public_jwk", JSON, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("active_from", BigInteger, nullable=False),
+    Index("ix_signing_keys_account", "account"),
+)
+"""What signs tokens for relying parties; the private halves are sealed under the master key."""
+
+outbound_federation = Table(
+    "outbound_federation",
+    metadata,
+    Column("account", String(12), ForeignKey("accounts.id"), primary_key=True),
+    Column("enabled", Boolean, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+)
+"""The accounts whose principals may have such tokens, or could once."""
 
 audit_events = Table(
     "audit_events",

@@ -1,0 +1,1 @@
+"""Use cases of IAM: what administrators change and read."""
