@@ -99,17 +99,18 @@ def verdicts(series: Series) -> Iterator[str]:
     for operation, bar in BARS.items():
         trials = series.of(operation)
         floor, moto = floor_ratio(trials), moto_ratio(trials)
-        yield _verdict(floor.median >= bar.floor, f"{operation} >= {bar.floor} H: {floor}")
+        yield verdict(floor.median >= bar.floor, f"{operation} >= {bar.floor} H: {floor}")
         if moto is not None:
-            yield _verdict(moto.median >= bar.moto, f"{operation} >= {bar.moto:g} x moto: {moto}")
-        yield _verdict(floor.median >= bar.stretch, f"stretch: {operation} >= {bar.stretch} H", no="not yet")
+            yield verdict(moto.median >= bar.moto, f"{operation} >= {bar.moto:g} x moto: {moto}")
+        yield verdict(floor.median >= bar.stretch, f"stretch: {operation} >= {bar.stretch} H", no="not yet")
     worst = max(series.worker_megabytes)
-    yield _verdict(worst <= MAX_WORKER_MEGABYTES, f"worker <= {MAX_WORKER_MEGABYTES:.0f} MB PSS: {worst:.0f} MB")
+    yield verdict(worst <= MAX_WORKER_MEGABYTES, f"worker <= {MAX_WORKER_MEGABYTES:.0f} MB PSS: {worst:.0f} MB")
     ready = statistics.median(series.ready_seconds)
-    yield _verdict(ready <= MAX_READY_SECONDS, f"start to ready <= {MAX_READY_SECONDS:g} s: {ready:.2f} s")
+    yield verdict(ready <= MAX_READY_SECONDS, f"start to ready <= {MAX_READY_SECONDS:g} s: {ready:.2f} s")
 
 
-def _verdict(reached: bool, text: str, *, no: str = "MISSED") -> str:
+def verdict(reached: bool, text: str, *, no: str = "MISSED") -> str:
+    """One line that says whether a bar was reached; ``no`` is the word if it was not."""
     return f"{'reached' if reached else no:8} {text}"
 
 

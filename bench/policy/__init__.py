@@ -1,0 +1,1 @@
+"""How fast are decisions? ``python -m bench.policy``; see docs/benchmarks.md."""
