@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -24,7 +26,14 @@ from broker.credentials.long_term import seal_secret
 from broker.domain.arn import ACCOUNT_ID, oidc_provider_arn, policy_arn, role_arn, user_arn
 from broker.errors import BrokerError, ConfigurationError
 from broker.identifiers import new_uuid
+from broker.policy.binding import bind_principals
 from broker.policy.document import PolicyKind, parse_policy
+from broker.policy.quotas import (
+    check_attached_policies,
+    check_inline_policies_size,
+    check_managed_policy_size,
+    check_trust_policy_size,
+)
 from broker.provider_files import check_authority, check_jwks
 from broker.settings import (
     AccessKeyEntry,
@@ -37,10 +46,16 @@ from broker.settings import (
 )
 from broker.shared_issuers import careless_trust
 from broker.store.access_keys import AccessKeyRow, delete_declared_access_keys, put_access_key
-from broker.store.accounts import put_account
+from broker.store.accounts import list_accounts, put_account
 from broker.store.audit_events import append_records
 from broker.store.engine import Database
-from broker.store.entities import delete_declared_entities, put_entity, replace_policies
+from broker.store.entities import (
+    delete_declared_entities,
+    find_arn,
+    find_unique_id,
+    put_entity,
+    replace_policies,
+)
 from broker.store.identity_providers import ProviderRecord, delete_declared_providers, put_provider
 from broker.store.policies import delete_declared_policies, put_policy
 from broker.store.roles import put_role_details
@@ -115,6 +130,15 @@ def _refuse_duplicates(declaration: Declaration) -> None:
     _unique("[[identity_provider]]", ((provider.arn, provider.issuer) for provider in declaration.providers))
 
 
+@contextmanager
+def _naming(where: str) -> Iterator[None]:
+    """What is refused within is a mistake of this entry."""
+    try:
+        yield
+    except BrokerError as error:
+        raise ConfigurationError(f"{where}: {error.message}") from None
+
+
 def _unique(where: str, entries: Iterable[tuple[str, str]]) -> None:
     """Refuse two entries of one identity; ``entries`` are pairs of identity and what the file calls it."""
     seen: dict[str, str] = {}
@@ -143,7 +167,7 @@ def apply_configuration(database: Database, declaration: Declaration, master_key
                 declared=True,
                 now=moment,
             )
-        role_ids = [_put_role(connection, role, trust, policies, moment) for role, trust, policies in declaration.roles]
+        role_ids = [_put_entity(connection, "role", role, policies, moment) for role, _, policies in declaration.roles]
         users = {
             (policies.account, user.name): _put_entity(connection, "user", user, policies, moment)
             for user, policies in declaration.users
@@ -155,6 +179,8 @@ def apply_configuration(database: Database, declaration: Declaration, master_key
         for provider in declaration.providers:
             put_provider(connection, provider, declared=True, now=moment)
         removed = _remove(connection, declaration, [*role_ids, *users.values()])
+        for role_id, (role, trust, _) in zip(role_ids, declaration.roles, strict=True):
+            _put_role_details(connection, role_id, role, trust)
         append_records(connection, [render(_record(declaration, removed, now))])
 
 
@@ -168,17 +194,22 @@ def _remove(connection: Connection, declaration: Declaration, entity_ids: list[s
     }
 
 
-def _put_role(connection: Connection, role: RoleEntry, trust: str, policies: _Policies, now: int) -> str:
-    """The role's unique id."""
-    role_id = _put_entity(connection, "role", role, policies, now)
+def _put_role_details(connection: Connection, role_id: str, role: RoleEntry, trust: str) -> None:
+    """Once all users and roles are there: trust policies may name any of them, each other too."""
+    with _naming(f"[[role]] {role.name}: trust policy"):
+        bound = bind_principals(
+            trust,
+            accounts=list_accounts(connection),
+            find_id=partial(find_unique_id, connection),
+            find_arn=partial(find_arn, connection),
+        )
     put_role_details(
         connection,
         role_id,
-        trust_policy=trust,
+        trust_policy=bound,
         max_session_duration=role.max_session_duration,
         description=role.description,
     )
-    return role_id
 
 
 def _put_entity(
@@ -246,6 +277,8 @@ class _Reader:
         self._check_name(where, entry.name, entry.path, _POLICY_NAME)
         account = self._account(entry.account, where)
         document = self._document(where, entry.document, entry.document_file, PolicyKind.IDENTITY)
+        with _naming(where):
+            check_managed_policy_size(document, self._settings.quotas.managed_policy)
         return entry, account, self._policy_arns[account, entry.name], document
 
     def role(self, entry: RoleEntry) -> tuple[RoleEntry, str, _Policies]:
@@ -254,6 +287,8 @@ class _Reader:
         if not ROLE_MINIMUM_MAXIMUM_SECONDS <= entry.max_session_duration <= ROLE_MAXIMUM_SECONDS:
             raise ConfigurationError(f"{where}: max_session_duration must be between 3600 and 43200 seconds")
         trust = self._document(where, entry.trust_policy, entry.trust_policy_file, PolicyKind.TRUST)
+        with _naming(f"{where}: trust policy"):
+            check_trust_policy_size(trust, self._settings.quotas.trust_policy)
         problem = careless_trust(trust)
         if problem:
             raise ConfigurationError(f"{where}: trust policy: {problem}")
@@ -318,24 +353,22 @@ class _Reader:
         if bool(text) == bool(file):
             raise ConfigurationError(f"{where}: give the policy either as text or as a file")
         document = text or self._text(where, file)
-        try:
+        with _naming(where):
             parse_policy(document, kind)
-        except BrokerError as error:
-            raise ConfigurationError(f"{where}: {error.message}") from None
         return document
 
     def _policies(self, where: str, entry: RoleEntry | UserEntry) -> _Policies:
         account = self._account(entry.account, where)
         boundary = entry.permissions_boundary
-        return _Policies(
-            account,
-            {
-                inline.name: self._inline(f"{where} inline policy {inline.name}", inline)
-                for inline in entry.inline_policy
-            },
-            tuple(self._policy_arn(where, account, name) for name in entry.policies),
-            self._policy_arn(where, account, boundary) if boundary else None,
-        )
+        inline = {one.name: self._inline(f"{where} inline policy {one.name}", one) for one in entry.inline_policy}
+        attached = tuple(dict.fromkeys(self._policy_arn(where, account, name) for name in entry.policies))
+        quotas = self._settings.quotas
+        holder: Literal["role", "user"] = "role" if isinstance(entry, RoleEntry) else "user"
+        with _naming(where):
+            limit = quotas.role_inline_policies if holder == "role" else quotas.user_inline_policies
+            check_inline_policies_size(holder, entry.name, inline.values(), limit)
+            check_attached_policies(holder, len(attached), quotas.attached_policies)
+        return _Policies(account, inline, attached, self._policy_arn(where, account, boundary) if boundary else None)
 
     def _inline(self, where: str, entry: InlinePolicyEntry) -> str:
         return self._document(where, entry.document, entry.document_file, PolicyKind.IDENTITY)

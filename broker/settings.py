@@ -99,6 +99,20 @@ class LogSettings(_Section, frozen=True):
     """One line per request. Off by default: the audit record has every call."""
 
 
+class QuotaSettings(_Section, frozen=True):
+    """``[quotas]``: how large policies may be in characters (white space outside of strings aside), and how many."""
+
+    trust_policy: int = 2_048
+    """Up to 8,192."""
+    managed_policy: int = 6_144
+    user_inline_policies: int = 2_048
+    """All of one user's together."""
+    role_inline_policies: int = 10_240
+    """All of one role's together."""
+    attached_policies: int = 10
+    """Managed policies of one user or role."""
+
+
 class AccountEntry(_Section, frozen=True):
     """``[[account]]``"""
 
@@ -192,6 +206,7 @@ class Settings(_Section, frozen=True):
     fetch: FetchSettings = FetchSettings()
     audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()
+    quotas: QuotaSettings = QuotaSettings()
     account: tuple[AccountEntry, ...] = ()
     policy: tuple[PolicyEntry, ...] = ()
     role: tuple[RoleEntry, ...] = ()
@@ -293,6 +308,11 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("keys.publish_before_use_seconds must be at least 2, when every node has the key")
     if settings.sts.clock_window_seconds < 1:
         raise ConfigurationError("sts.clock_window_seconds must be at least 1")
+    if not 1 <= settings.quotas.trust_policy <= 8_192:
+        raise ConfigurationError("quotas.trust_policy must be between 1 and 8192")
+    for quota, limit in msgspec.structs.asdict(settings.quotas).items():
+        if limit < 1:
+            raise ConfigurationError(f"quotas.{quota} must be at least 1")
 
 
 def parse_bind(bind: str) -> tuple[str, int]:

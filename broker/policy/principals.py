@@ -23,7 +23,7 @@ _AWS = re.compile(
     rf"|sts::[0-9]{{12}}:(?:assumed-role/{_NAME}/{_NAME}|federated-user/{_NAME}))",
     re.ASCII,
 )
-_UNIQUE_ID = re.compile(r"A(?:ID|RO)A[A-Z0-9]{12,124}")
+UNIQUE_ID = re.compile(r"A(?:ID|RO)A[A-Z0-9]{12,124}")
 _PROVIDER = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(?:saml|oidc|ldap)-provider/[!-)+->@-~]+")
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+", re.IGNORECASE)
 _CANONICAL = re.compile(r"[0-9a-f]{64}")
@@ -60,7 +60,7 @@ class Principals:
 
 def check_aws(value: str) -> None:
     """Refuse what is not an account, a user, a role, a session or a unique id. Raises ValueError."""
-    if value == "*" or _account(value) or _AWS.fullmatch(value) or _UNIQUE_ID.fullmatch(value):
+    if value == "*" or _account(value) or _AWS.fullmatch(value) or UNIQUE_ID.fullmatch(value):
         return
     if "*" in value or "?" in value:
         raise ValueError("a wildcard cannot match part of a principal")

@@ -62,6 +62,16 @@ def put_entity(
     return new_id
 
 
+def find_unique_id(connection: Connection, arn: str) -> str | None:
+    """The unique id of the user or role of exactly this ARN."""
+    return connection.execute(select(entities.c.id).where(entities.c.arn == arn)).scalar()
+
+
+def find_arn(connection: Connection, unique_id: str) -> str | None:
+    """The ARN of the user or role of this unique id."""
+    return connection.execute(select(entities.c.arn).where(entities.c.id == unique_id)).scalar()
+
+
 def delete_declared_entities(connection: Connection, *, keep: Iterable[str]) -> list[str]:
     """Delete what was declared once and is not among the unique ids ``keep``; the ARNs of what went.
 

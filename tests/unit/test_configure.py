@@ -349,3 +349,160 @@ def test_a_role_that_trusts_every_customer_of_an_issuer_is_refused(tmp_path: Pat
     trust = json.dumps({"Version": "2012-10-17", "Statement": statement})
     with pytest.raises(ConfigurationError, match=rf"\[\[role\]\] app: .*{host}:sub"):
         _check(tmp_path, GOOD.replace(TRUST, trust))
+
+
+def _trusting(name: str, *principals: str) -> str:
+    """``[[role]]``"""
+    statement = {"Effect": "Allow", "Principal": {"AWS": principals}, "Action": "sts:AssumeRole"}
+    return f"[[role]]\nname = \"{name}\"\ntrust_policy = '{json.dumps({'Statement': statement})}'\n"
+
+
+def _trusted(database: Database, name: str) -> list[str]:
+    """Whom the stored trust policy names."""
+    role = Catalog(database, MASTER).role(f"arn:aws:iam::{ACCOUNT}:role/{name}")
+    assert role is not None
+    return json.loads(role.role.trust_policy)["Statement"]["Principal"]["AWS"]
+
+
+CI, LEFT, RIGHT = (f"arn:aws:iam::{ACCOUNT}:{name}" for name in ("user/ci", "role/left", "role/right"))
+MUTUAL = GOOD + _trusting("left", RIGHT, LEFT, CI) + _trusting("right", LEFT, ACCOUNT)
+
+
+def test_trust_in_users_and_roles_is_bound_to_their_ids_also_mutual_trust(tmp_path: Path, database: Database) -> None:
+    apply_configuration(database, _check(tmp_path, MUTUAL), MASTER)
+    ids = _ids(database)
+    assert _trusted(database, "left") == [ids[RIGHT], ids[LEFT], ids[CI]]
+    assert _trusted(database, "right") == [ids[LEFT], ACCOUNT]
+    before = _trusted(database, "left")
+    apply_configuration(database, _check(tmp_path, MUTUAL), MASTER)
+    assert _trusted(database, "left") == before
+
+
+def test_a_namesake_is_trusted_only_after_the_file_is_applied_again(tmp_path: Path, database: Database) -> None:
+    apply_configuration(database, _check(tmp_path, MUTUAL), MASTER)
+    old = _ids(database)[CI]
+    with database.change() as connection:
+        connection.execute(entities.delete().where(entities.c.arn == CI))
+    assert old in _trusted(database, "left")
+    apply_configuration(database, _check(tmp_path, MUTUAL), MASTER)
+    new = _ids(database)[CI]
+    assert new != old
+    assert _trusted(database, "left")[2:] == [new]
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [f"arn:aws:iam::{ACCOUNT}:user/CI", f"arn:aws:iam::{ACCOUNT}:role/app", RIGHT, "AIDAEXAMPLEEXAMPLE01"],
+)
+def test_trust_in_nobody_is_refused_and_nothing_is_applied(tmp_path: Path, database: Database, principal: str) -> None:
+    apply_configuration(database, _check(tmp_path, GOOD), MASTER)
+    before = _ids(database)
+    refused = _check(tmp_path, GOOD + _trusting("left", principal))
+    with pytest.raises(ConfigurationError) as refusal:
+        apply_configuration(database, refused, MASTER)
+    assert refusal.value.message.startswith(
+        f'[[role]] left: trust policy: Invalid principal in policy: "AWS":"{principal}" at line 1, column '
+    )
+    assert _ids(database) == before
+
+
+def test_whoever_is_trusted_cannot_be_removed_from_the_file_alone(tmp_path: Path, database: Database) -> None:
+    apply_configuration(database, _check(tmp_path, MUTUAL), MASTER)
+    without = MUTUAL.replace(KEY, "").replace(USER, "")
+    with pytest.raises(ConfigurationError, match=r"\[\[role\]\] left: trust policy: Invalid principal.*user/ci"):
+        apply_configuration(database, _check(tmp_path, without), MASTER)
+    assert CI in _ids(database)
+
+
+def test_trust_in_another_systems_account_stays_a_name(tmp_path: Path, database: Database) -> None:
+    foreign = "arn:aws:iam::999999999999:role/left"
+    apply_configuration(database, _check(tmp_path, GOOD + _trusting("left", foreign)), MASTER)
+    assert _trusted(database, "left") == [foreign]
+    held = GOOD + '[[account]]\nid = "999999999999"\n' + _trusting("left", foreign)
+    with pytest.raises(ConfigurationError, match="Invalid principal"):
+        apply_configuration(database, _check(tmp_path, held), MASTER)
+
+
+def _long(size: int, *, trust: bool = False) -> str:
+    """A policy of this many characters that count, in which every line break is one too many to count."""
+    document = json.loads(TRUST if trust else ALLOW)
+    document["Statement"]["Sid"] = ""
+    document["Statement"]["Sid"] = "x" * (size - len(json.dumps(document, separators=(",", ":"))))
+    return json.dumps(document, indent=4)
+
+
+def _inline(kind: str, *sizes: int) -> str:
+    entries = (f"[[{kind}.inline_policy]]\nname = \"i{n}\"\ndocument = '''{_long(s)}'''\n" for n, s in enumerate(sizes))
+    return f'[[{kind}]]\nname = "big"\n' + (f"trust_policy = '{TRUST}'\n" if kind == "role" else "") + "".join(entries)
+
+
+def _attached(kind: str, count: int) -> str:
+    policies = "".join(f"[[policy]]\nname = \"p{n}\"\ndocument = '{ALLOW}'\n" for n in range(count))
+    trust = f"trust_policy = '{TRUST}'\n" if kind == "role" else ""
+    return f'{policies}[[{kind}]]\nname = "big"\n{trust}policies = {json.dumps([f"p{n}" for n in range(count)])}\n'
+
+
+def _big_policy(size: int) -> str:
+    return f"[[policy]]\nname = \"big\"\ndocument = '''{_long(size)}'''\n"
+
+
+def _big_trust(size: int) -> str:
+    return f"[[role]]\nname = \"big\"\ntrust_policy = '''{_long(size, trust=True)}'''\n"
+
+
+QUOTAS = {
+    "trust": (
+        _big_trust(2_048),
+        _big_trust(2_049),
+        "[[role]] big: trust policy: Cannot exceed quota for ACLSizePerRole: 2048",
+    ),
+    "managed": (_big_policy(6_144), _big_policy(6_145), "[[policy]] big: Cannot exceed quota for PolicySize: 6144"),
+    "user": (
+        _inline("user", 1_024, 1_024),
+        _inline("user", 1_024, 1_025),
+        "[[user]] big: Maximum policy size of 2048 bytes exceeded for user big",
+    ),
+    "role": (
+        _inline("role", 5_120, 5_120),
+        _inline("role", 5_120, 5_121),
+        "[[role]] big: Maximum policy size of 10240 bytes exceeded for role big",
+    ),
+    "of a user": (
+        _attached("user", 10),
+        _attached("user", 11),
+        "[[user]] big: Cannot exceed quota for PoliciesPerUser: 10",
+    ),
+    "of a role": (
+        _attached("role", 10),
+        _attached("role", 11),
+        "[[role]] big: Cannot exceed quota for PoliciesPerRole: 10",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", QUOTAS)
+def test_quotas_hold_when_a_file_is_checked(tmp_path: Path, what: str) -> None:
+    within, over, sentence = QUOTAS[what]
+    _check(tmp_path, GOOD + within)
+    with pytest.raises(ConfigurationError) as refusal:
+        _check(tmp_path, GOOD + over)
+    assert refusal.value.message == sentence
+
+
+def test_quotas_can_be_set(tmp_path: Path) -> None:
+    raised = "[quotas]\ntrust_policy = 8192\n"
+    _check(tmp_path, GOOD + _big_trust(8_192) + raised)
+    with pytest.raises(ConfigurationError, match="ACLSizePerRole: 8192"):
+        _check(tmp_path, GOOD + _big_trust(8_193) + raised)
+    with pytest.raises(ConfigurationError, match=r"PoliciesPerUser: 1$"):
+        _check(tmp_path, GOOD + _attached("user", 2) + "[quotas]\nattached_policies = 1\n")
+
+
+def test_a_policy_named_twice_is_attached_once(tmp_path: Path, database: Database) -> None:
+    twice = _check(
+        tmp_path, GOOD.replace('policies = ["all"]', f'policies = ["all", "arn:aws:iam::{ACCOUNT}:policy/all"]')
+    )
+    apply_configuration(database, twice, MASTER)
+    role = Catalog(database, MASTER).role(f"arn:aws:iam::{ACCOUNT}:role/team/app")
+    assert role is not None
+    assert len(role.identity) == 2
