@@ -21,7 +21,9 @@ from broker.errors import ConfigurationError
 from broker.health import health_pages
 from broker.housekeeping import start_housekeeping
 from broker.issuer_pages import issuer_pages
+from broker.mfa import MfaVerifier
 from broker.provider_pool import ProviderPool
+from broker.revocations import Revocations
 from broker.services import Services
 from broker.settings import Settings, load_settings
 from broker.store.engine import Database
@@ -72,8 +74,10 @@ def build_services(prepared: Prepared) -> Services:
         database=database,
         catalog=Catalog(database, master_key),
         ring=ring,
+        revocations=Revocations(database),
         signing=SigningRing(database, master_key),
         issuer=CredentialIssuer(ring),
+        mfa=MfaVerifier(database, master_key),
         providers=_provider_pool(settings),
         audit=AuditLog(database, read_flush_seconds=settings.audit.read_flush_milliseconds / 1000),
     )

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
+from broker.authorization_messages import encode_message, fits
 from broker.callers import load_identity
-from broker.domain.session import RoleSession
+from broker.domain.principal import Principal
+from broker.domain.session import Session
 from broker.errors import AccessDenied
 from broker.policy.context import principal_context
-from broker.policy.evaluate import AccessRequest, Decision, PolicySet, evaluate
+from broker.policy.evaluate import AccessRequest, Decision, PolicySet, PolicyType, evaluate
+from broker.policy.explain import Trace, explain
 from broker.services import Caller, Identity, Services
 
 Context = dict[str, tuple[str, ...]]
+
+_SMALL_BYTES = 3_000
+"""Of an explanation that does not fit into a message: the deciding part is kept."""
 
 _log = logging.getLogger(__name__)
 
@@ -22,13 +29,58 @@ def authorize(services: Services, caller: Caller, action: str, resource: str) ->
     identity = load_identity(services, caller.authenticated())
     context = caller_context(caller, identity)
     request = AccessRequest(identity.principal, action, resource, identity.principal.account, context)
-    decision = decide(
-        request, PolicySet(identity=identity.policies, boundary=identity.boundary, session=identity.session_policies)
-    )
+    policies = identity.policy_set()
+    decision = decide(request, policies)
     if not decision.allowed:
-        sentence = f"User: {identity.principal.arn} is not authorized to perform: {action} on resource: {resource}"
-        raise AccessDenied(f"{sentence} {decision.sentence()}", detail=reason(decision))
+        raise denied(services, caller, request, policies, decision)
     return identity
+
+
+def denied(
+    services: Services, caller: Caller, request: AccessRequest, policies: PolicySet, decision: Decision
+) -> AccessDenied:
+    """The refusal of something that the caller asked of its own account: AWS's sentence with the type of policy."""
+    sentence = f"{unauthorized(request.principal, request.action, request.resource)} {decision.sentence()}"
+    return explained(services, caller, sentence, request, policies)
+
+
+def unauthorized(principal: Principal, action: str, resource: str) -> str:
+    """The head of AWS's AccessDenied text."""
+    return f"User: {principal.arn} is not authorized to perform: {action} on resource: {resource}"
+
+
+def explained(
+    services: Services, caller: Caller, sentence: str, request: AccessRequest, policies: PolicySet
+) -> AccessDenied:
+    """A refusal with its reasons: in the audit record, and sealed for those who may have them decoded."""
+    trace = explain(request, policies)
+    miss = trace.nearest_miss
+    nearest = f"; nearest miss: {miss.sentence()}" if miss is not None else ""
+    detail = reason(trace.decision) + nearest
+    explanation = _own_side(trace).as_json()
+    if not fits(explanation):
+        explanation = _own_side(trace).as_json(_SMALL_BYTES)
+    encoded = encode_message(services.ring, request.resource_account, explanation, caller.now)
+    return AccessDenied(sentence, detail=detail, encoded=encoded)
+
+
+def unexplained(services: Services, caller: Caller, sentence: str, account: str, detail: str) -> AccessDenied:
+    """A refusal without a policy behind it, as that of a role that does not exist: to the caller it looks alike."""
+    explanation: dict[str, object] = {"allowed": False, "explicitDeny": False, "reason": detail}
+    return AccessDenied(
+        sentence, detail=detail, encoded=encode_message(services.ring, account, explanation, caller.now)
+    )
+
+
+def _own_side(trace: Trace) -> Trace:
+    """What the account of the resource may see: of a foreign principal, not the policies of its account."""
+    if trace.request.principal.account == trace.request.resource_account:
+        return trace
+    kept = tuple(policy for policy in trace.policies if policy.type is PolicyType.RESOURCE)
+    miss = trace.nearest_miss
+    return replace(
+        trace, policies=kept, nearest_miss=miss if miss and miss.policy_type is PolicyType.RESOURCE else None
+    )
 
 
 def decide(request: AccessRequest, policies: PolicySet) -> Decision:
@@ -57,6 +109,9 @@ def caller_context(caller: Caller, identity: Identity) -> Context:
     }
     if identity.session is not None:
         context |= _session_context(caller, identity.session)
+    if caller.mfa_verified:
+        context["aws:MultiFactorAuthPresent"] = ("true",)
+        context["aws:MultiFactorAuthAge"] = ("0",)
     return context
 
 
@@ -72,7 +127,7 @@ def request_tag_context(tags: Mapping[str, str], keys: Iterable[str]) -> Context
     return context
 
 
-def _session_context(caller: Caller, session: RoleSession) -> Context:
+def _session_context(caller: Caller, session: Session) -> Context:
     """Keys that exist for temporary credentials only."""
     context: Context = dict(session.federation)
     context["aws:TokenIssueTime"] = (f"{session.issued_at.isoformat()[:19]}Z",)

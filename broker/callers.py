@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 
-from broker.catalog import RoleView, deny_all
+from broker.catalog import deny_all
 from broker.credentials.keyids import TEMPORARY
 from broker.credentials.session_token import TokenInvalid, open_token, parse_token
-from broker.domain.arn import assumed_role_arn, root_arn
+from broker.domain.arn import assumed_role_arn, federated_user_arn, root_arn
 from broker.domain.principal import Principal, PrincipalKind
-from broker.domain.session import RoleSession
+from broker.domain.role import User
+from broker.domain.session import Session, SessionKind
 from broker.errors import InvalidClientToken, SessionExpired
 from broker.policy.compile import CompiledPolicy, compile_document
 from broker.policy.document import PolicyKind, parse_policy
@@ -20,6 +21,7 @@ from broker.services import Candidate, Identity, Services
 
 _UNKNOWN = "The security token included in the request is invalid."
 _EXPIRED = "The security token included in the request is expired"
+_REVOKED = "The security token included in the request is revoked"
 
 
 def find_candidate(services: Services, access_key_id: str, session_token: str | None) -> Candidate:
@@ -33,11 +35,7 @@ def find_candidate(services: Services, access_key_id: str, session_token: str | 
         raise InvalidClientToken(_UNKNOWN, detail="unknown access key id")
     if not key.active:
         raise InvalidClientToken(_UNKNOWN, detail="inactive access key")
-    if key.user is None:
-        principal = Principal(PrincipalKind.ROOT, key.account, root_arn(key.account), key.account)
-    else:
-        user = key.user.user
-        principal = Principal(PrincipalKind.USER, user.account, user.arn, user.user_id, user_name=user.name)
+    principal = root_principal(key.account) if key.user is None else user_principal(key.user.user)
     return Candidate(principal, key.secret.reveal(), key=key)
 
 
@@ -53,23 +51,51 @@ def _temporary(services: Services, access_key_id: str, session_token: str) -> Ca
     return Candidate(session_principal(session), secret, session=session)
 
 
-def session_principal(session: RoleSession) -> Principal:
-    """The principal of a role session."""
-    role_name = session.role_arn.rpartition("/")[2]
+def root_principal(account: str) -> Principal:
+    """The root user of an account."""
+    return Principal(PrincipalKind.ROOT, account, root_arn(account), account)
+
+
+def user_principal(user: User) -> Principal:
+    return Principal(PrincipalKind.USER, user.account, user.arn, user.user_id, user_name=user.name)
+
+
+def session_principal(session: Session) -> Principal:
+    """Who acts with a session's credentials: after GetSessionToken it is the user itself, or root."""
+    if session.kind is SessionKind.USER:
+        return _owner_principal(session)
+    if session.kind is SessionKind.FEDERATED_USER:
+        name = f"{session.account}:{session.session_name}"
+        arn = federated_user_arn(session.account, session.session_name)
+        return Principal(PrincipalKind.FEDERATED_USER, session.account, arn, name)
+    role_name = session.owner_arn.rpartition("/")[2]
     return Principal(
         PrincipalKind.ROLE_SESSION,
         session.account,
         assumed_role_arn(session.account, role_name, session.session_name),
-        f"{session.role_id}:{session.session_name}",
-        role_arn=session.role_arn,
-        role_id=session.role_id,
+        f"{session.owner_id}:{session.session_name}",
+        role_arn=session.owner_arn,
+        role_id=session.owner_id,
     )
 
 
-def check_alive(candidate: Candidate, now: datetime) -> None:
+def _owner_principal(session: Session) -> Principal:
+    """The user, or root, behind a session."""
+    if session.owner_id == session.account:
+        return root_principal(session.account)
+    name = session.owner_arn.rpartition("/")[2]
+    return Principal(PrincipalKind.USER, session.account, session.owner_arn, session.owner_id, user_name=name)
+
+
+def check_alive(services: Services, candidate: Candidate, access_key_id: str, now: datetime) -> None:
     """Raises SessionExpired. Called after the signature, so that only its holder learns it."""
-    if candidate.session is not None and candidate.session.expires_at <= now:
+    session = candidate.session
+    if session is None:
+        return
+    if session.expires_at <= now:
         raise SessionExpired(_EXPIRED)
+    if services.revocations.revoked(session, access_key_id):
+        raise SessionExpired(_REVOKED, detail="the session was revoked")
 
 
 def load_identity(services: Services, candidate: Candidate) -> Identity:
@@ -83,27 +109,45 @@ def load_identity(services: Services, candidate: Candidate) -> Identity:
     return Identity(candidate.principal, None, view.user.tags, view.identity, view.boundary)
 
 
-def _session_identity(services: Services, principal: Principal, session: RoleSession) -> Identity:
-    view = services.catalog.role(session.role_arn)
-    if view is None or view.role.role_id != session.role_id:  # deleted, moved, or made anew under the same name
-        return Identity(principal, session, session.tags, session_policies=(deny_all(session.role_arn),))
+def _session_identity(services: Services, principal: Principal, session: Session) -> Identity:
+    owner = _owner(services, session)
+    if owner is None:  # deleted, moved, or made anew under the same name
+        return Identity(principal, session, session.tags, session_policies=(deny_all(session.owner_arn),))
+    tags, policies, boundary = owner
     return Identity(
         principal,
         session,
-        overlay(view.role.tags, session.tags),
-        view.identity,
-        view.boundary,
-        _session_policies(services, session, view),
+        overlay(tags, session.tags),
+        policies,
+        boundary,
+        _session_policies(services, session),
+        _owner_principal(session) if session.kind is SessionKind.FEDERATED_USER else None,
     )
 
 
-def _session_policies(services: Services, session: RoleSession, view: RoleView) -> tuple[PolicySource, ...] | None:
+_Owner = tuple[Mapping[str, str], tuple[PolicySource, ...], PolicySource | None]
+
+
+def _owner(services: Services, session: Session) -> _Owner | None:
+    """Tags, policies and boundary of the role, user or root behind a session, as they are now."""
+    if session.kind is SessionKind.ROLE:
+        role = services.catalog.role(session.owner_arn)
+        if role is None or role.role.role_id != session.owner_id:
+            return None
+        return role.role.tags, role.identity, role.boundary
+    if session.owner_id == session.account:
+        return {}, (), None
+    user = services.catalog.user(session.owner_id)
+    return None if user is None else (user.user.tags, user.identity, user.boundary)
+
+
+def _session_policies(services: Services, session: Session) -> tuple[PolicySource, ...] | None:
     if session.session_policy is None and not session.session_policy_arns:
         return None
     found = [(arn, services.catalog.managed_policy(arn)) for arn in session.session_policy_arns]
     sources = [deny_all(arn) if policy is None else policy.source for arn, policy in found]
     if session.session_policy is not None:
-        sources.append(PolicySource(f"session policy of {view.role.arn}", _compile(session.session_policy)))
+        sources.append(PolicySource(f"session policy of {session.owner_arn}", _compile(session.session_policy)))
     return tuple(sources)
 
 

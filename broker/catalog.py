@@ -81,6 +81,10 @@ class Catalog:
         """The role of exactly this ARN."""
         return self._get(("role", arn), lambda connection: _role(connection, arn))
 
+    def user(self, user_id: str) -> UserView | None:
+        """The user of this unique id."""
+        return self._get(("user", user_id), lambda connection: _user(connection, user_id))
+
     def access_key(self, access_key_id: str) -> LongTermKey | None:
         return self._get(("key", access_key_id), lambda connection: self._access_key(connection, access_key_id))
 

@@ -40,7 +40,18 @@ class PackedPolicyTooLarge(BrokerError):
 
 
 class AccessDenied(BrokerError):
-    """A policy does not allow the request, or the named role does not exist."""
+    """A policy does not allow the request, or the named role does not exist.
+
+    ``encoded`` is the sealed explanation that goes to the caller (``authorization_messages``).
+    """
+
+    def __init__(self, message: str, *, detail: str = "", encoded: str = "") -> None:
+        super().__init__(message, detail=detail)
+        self.encoded = encoded
+
+
+class InvalidAuthorizationMessage(BrokerError):
+    """The encoded authorization message was not made here, or was changed."""
 
 
 class InvalidIdentity(BrokerError):

@@ -13,11 +13,13 @@ from broker.credentials.issuer import CredentialIssuer
 from broker.credentials.keyring import KeyRing
 from broker.credentials.signing_ring import SigningRing
 from broker.domain.principal import Principal
-from broker.domain.session import RoleSession
+from broker.domain.session import Session
 from broker.errors import AccessDenied
+from broker.mfa import MfaVerifier
 from broker.policy.context import request_context
-from broker.policy.evaluate import PolicySource
+from broker.policy.evaluate import PolicySet, PolicySource
 from broker.provider_pool import ProviderPool
+from broker.revocations import Revocations
 from broker.settings import Settings
 from broker.store.engine import Database
 
@@ -30,8 +32,10 @@ class Services:
     database: Database
     catalog: Catalog
     ring: KeyRing
+    revocations: Revocations
     signing: SigningRing
     issuer: CredentialIssuer
+    mfa: MfaVerifier
     providers: ProviderPool
     audit: AuditLog
 
@@ -41,15 +45,27 @@ class Identity:
     """A caller with the policies that bind it.
 
     ``session_policies`` is None when no session policy was passed. ``tags`` are the principal tags: the user's own,
-    or a role's with the session's laid over them.
+    or a role's with the session's laid over them. ``federated_by``: the user or root behind a federated user session.
     """
 
     principal: Principal
-    session: RoleSession | None = None
+    session: Session | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     policies: tuple[PolicySource, ...] = ()
     boundary: PolicySource | None = None
     session_policies: tuple[PolicySource, ...] | None = None
+    federated_by: Principal | None = None
+
+    def policy_set(self, trust: PolicySource | None = None) -> PolicySet:
+        """All that binds the caller, and the trust policy of the role that it asks for."""
+        return PolicySet(
+            identity=self.policies,
+            resource=trust,
+            resource_is_trust=trust is not None,
+            boundary=self.boundary,
+            session=self.session_policies,
+            federated_by=self.federated_by,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +77,7 @@ class Candidate:
 
     principal: Principal
     secret: str = field(repr=False)
-    session: RoleSession | None = None
+    session: Session | None = None
     key: LongTermKey | None = None
 
 
@@ -73,6 +89,8 @@ class Caller:
     record: CallRecord
     secure: bool = False
     verified: Candidate | None = None
+    mfa_verified: bool = False
+    """A code of the caller's MFA device came with this very call, and was right."""
 
     def context(self) -> dict[str, tuple[str, ...]]:
         """The condition keys of the request itself; made only where something is decided."""

@@ -18,7 +18,7 @@ import msgspec
 
 from broker.domain.principal import Principal, PrincipalKind
 from broker.domain.secret import Secret
-from broker.domain.session import RoleSession
+from broker.domain.session import Session
 from broker.identifiers import new_uuid
 
 EVENT_VERSION = "1.11"
@@ -44,7 +44,7 @@ class CallRecord:
     read_only: bool = True
     principal: Principal | None = None
     access_key_id: str | None = None
-    session: RoleSession | None = None
+    session: Session | None = None
     identity_provider: str | None = None
     recipient: str | None = None
     parameters: Mapping[str, object] | None = None
@@ -54,7 +54,7 @@ class CallRecord:
     error_message: str | None = None
     reason: str = ""
 
-    def identify(self, principal: Principal, *, session: RoleSession | None = None) -> None:
+    def identify(self, principal: Principal, *, session: Session | None = None) -> None:
         """Say who asks, as soon as that is verified: a later failure is then recorded with the name."""
         self.principal, self.session = principal, session
 
@@ -136,14 +136,14 @@ def _identity(call: CallRecord) -> dict[str, Any]:
     return identity
 
 
-def _session_context(session: RoleSession) -> dict[str, Any]:
+def _session_context(session: Session) -> dict[str, Any]:
     context: dict[str, Any] = {
         "sessionIssuer": {
             "type": "Role",
-            "principalId": session.role_id,
-            "arn": session.role_arn,
+            "principalId": session.owner_id,
+            "arn": session.owner_arn,
             "accountId": session.account,
-            "userName": session.role_arn.rpartition("/")[2],
+            "userName": session.owner_arn.rpartition("/")[2],
         },
         "attributes": {
             "creationDate": _time(session.issued_at),

@@ -33,6 +33,7 @@ from broker.callers import check_alive, find_candidate
 from broker.errors import AuditUnavailable, BrokerError
 from broker.identifiers import new_uuid
 from broker.proxies import TrustedProxies
+from broker.restrictions import check_may_call
 from broker.services import Caller, Candidate, Services
 from broker.wsgi import Environ, StartResponse, WsgiApplication
 from providers.errors import ProviderError
@@ -163,7 +164,8 @@ class AwsEndpoint:
             signing_keys=self._signing_keys,
         )
         record.identify(candidate.principal, session=candidate.session)
-        check_alive(candidate, record.time)
+        check_alive(self._services, candidate, signature.access_key_id, record.time)
+        check_may_call(candidate, served.service, served.name)
         return candidate
 
     def _record_success(self, served: Served, record: CallRecord, result: object) -> None:
@@ -184,7 +186,7 @@ class AwsEndpoint:
         except AuditUnavailable as unavailable:
             wire = wire_error(unavailable)
         namespace = served.namespace if served else self._apis[_DEFAULT_VERSION].namespace
-        body = render_error(wire.code, wire.message, wire.sender, record.request_id, namespace)
+        body = render_error(wire.code, wire.text(), wire.sender, record.request_id, namespace)
         return wire.status, record, body
 
 

@@ -66,6 +66,12 @@ class WireError:
     message: str
     status: int
     sender: bool = True
+    encoded: str = ""
+    """The sealed explanation of a denial."""
+
+    def text(self) -> str:
+        """The message as the caller gets it."""
+        return f"{self.message} Encoded authorization failure message: {self.encoded}" if self.encoded else self.message
 
 
 TABLE: Mapping[type[Exception], tuple[str, int]] = {
@@ -76,6 +82,7 @@ TABLE: Mapping[type[Exception], tuple[str, int]] = {
     errors.MalformedPolicy: ("MalformedPolicyDocument", 400),
     errors.PackedPolicyTooLarge: ("PackedPolicyTooLarge", 400),
     errors.AccessDenied: ("AccessDenied", 403),
+    errors.InvalidAuthorizationMessage: ("InvalidAuthorizationMessageException", 400),
     errors.InvalidIdentity: ("InvalidIdentityToken", 400),
     errors.InvalidClientToken: ("InvalidClientTokenId", 403),
     errors.SessionExpired: ("ExpiredToken", 403),
@@ -110,4 +117,4 @@ TABLE: Mapping[type[Exception], tuple[str, int]] = {
 def wire_error(error: BrokerError | ProviderError) -> WireError:
     """The wire's form of a refusal; of a class without a row, that of the nearest base that has one."""
     code, status = next((TABLE[kind] for kind in type(error).__mro__ if kind in TABLE), TABLE[InternalFailure])
-    return WireError(code, error.message, status, status < 500)
+    return WireError(code, error.message, status, status < 500, getattr(error, "encoded", ""))

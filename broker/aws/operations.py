@@ -16,17 +16,21 @@ from botocore import xform_name
 from broker.aws.codec.query import compile_input
 from broker.aws.codec.xml import compile_output
 from broker.aws.errors import InvalidParameter
-from broker.aws.model import Operation, load_service
+from broker.aws.model import Operation, load_extensions, load_service
 from broker.domain.session import PolicyDescriptor, Tag
+from broker.iam.context_keys import get_context_keys_for_custom_policy, get_context_keys_for_principal_policy
 from broker.iam.outbound_federation import (
     disable_outbound_web_identity_federation,
     enable_outbound_web_identity_federation,
     get_outbound_web_identity_federation_info,
 )
+from broker.iam.simulate import simulate_custom_policy, simulate_principal_policy
+from broker.iam.simulate_trust import simulate_trust_policy
 from broker.sts.assume_role import assume_role
 from broker.sts.federation import assume_role_with_web_identity
-from broker.sts.identity import get_access_key_info, get_caller_identity
+from broker.sts.identity import decode_authorization_message, get_access_key_info, get_caller_identity
 from broker.sts.tokens import get_web_identity_token
+from broker.sts.user_sessions import get_federation_token, get_session_token
 
 
 class Effect(Enum):
@@ -50,14 +54,22 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
     "sts": {
         "AssumeRole": Entry(assume_role, Effect.ISSUE),
         "AssumeRoleWithWebIdentity": Entry(assume_role_with_web_identity, Effect.ISSUE),
+        "DecodeAuthorizationMessage": Entry(decode_authorization_message, Effect.READ),
         "GetAccessKeyInfo": Entry(get_access_key_info, Effect.READ),
         "GetCallerIdentity": Entry(get_caller_identity, Effect.READ),
+        "GetFederationToken": Entry(get_federation_token, Effect.ISSUE),
+        "GetSessionToken": Entry(get_session_token, Effect.ISSUE),
         "GetWebIdentityToken": Entry(get_web_identity_token, Effect.ISSUE),
     },
     "iam": {
         "DisableOutboundWebIdentityFederation": Entry(disable_outbound_web_identity_federation, Effect.CHANGE),
         "EnableOutboundWebIdentityFederation": Entry(enable_outbound_web_identity_federation, Effect.CHANGE),
+        "GetContextKeysForCustomPolicy": Entry(get_context_keys_for_custom_policy, Effect.READ),
+        "GetContextKeysForPrincipalPolicy": Entry(get_context_keys_for_principal_policy, Effect.READ),
         "GetOutboundWebIdentityFederationInfo": Entry(get_outbound_web_identity_federation_info, Effect.READ),
+        "SimulateCustomPolicy": Entry(simulate_custom_policy, Effect.READ),
+        "SimulatePrincipalPolicy": Entry(simulate_principal_policy, Effect.READ),
+        "SimulateTrustPolicy": Entry(simulate_trust_policy, Effect.READ),
     },
 }
 
@@ -100,8 +112,9 @@ class Api:
 def load_apis() -> dict[str, Api]:
     """API version -> API."""
     apis = {}
+    extensions = load_extensions()
     for name, entries in OPERATIONS.items():
-        service = load_service(name)
+        service = load_service(name, extensions.get(name))
         served = {
             action: _serve(service.signing_name, service.xml_namespace, service.operations[action], entry)
             for action, entry in entries.items()

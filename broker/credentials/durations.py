@@ -11,6 +11,16 @@ ROLE_MINIMUM_MAXIMUM_SECONDS = 3_600
 """The least value of a role's MaxSessionDuration."""
 
 
+USER_DEFAULT_SECONDS = 43_200
+ROOT_MAXIMUM_SECONDS = 3_600
+
+
+def user_session_seconds(requested: int | None, *, root: bool) -> int:
+    """The duration of GetSessionToken's and GetFederationToken's sessions: the root user's is clamped to an hour."""
+    wanted = USER_DEFAULT_SECONDS if requested is None else requested
+    return min(wanted, ROOT_MAXIMUM_SECONDS) if root else wanted
+
+
 def role_session_seconds(requested: int | None, *, role_maximum: int, chained: bool) -> int:
     """Decide the duration of a role session, in seconds.
 

@@ -12,7 +12,7 @@ from broker.credentials.keyring import KeyRing
 from broker.credentials.session_token import SessionTooLarge, seal_session
 from broker.domain.credentials import Credentials
 from broker.domain.secret import Secret
-from broker.domain.session import RoleSession
+from broker.domain.session import Session
 from broker.errors import PackedPolicyTooLarge
 
 PACKED_LIMIT_BYTES = 4_096
@@ -42,7 +42,7 @@ class CredentialIssuer:
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
 
-    def issue(self, session: RoleSession, *, now: datetime) -> Credentials:
+    def issue(self, session: Session, *, now: datetime) -> Credentials:
         """Credentials for ``session``. Raises PackedPolicyTooLarge if it does not fit into a token."""
         access_key_id = new_access_key_id(TEMPORARY, session.account)
         try:

@@ -17,7 +17,7 @@ import msgspec
 
 from broker.credentials.mac import lasting_hmac_sha256
 from broker.credentials.sealing import OVERHEAD_BYTES, SALT_BYTES, SealBroken, seal, unseal
-from broker.domain.session import RoleSession
+from broker.domain.session import Session, SessionKind
 from broker.identifiers import unique_salt
 
 VERSION = 1
@@ -27,6 +27,7 @@ MAX_TOKEN_CHARACTERS = 8_000
 _HEAD = 1 + 4
 _MAX_SESSION_BYTES = 64 * 1024
 _COMPRESS_FROM_BYTES = 1_024
+_KINDS = {kind.value: kind for kind in SessionKind}
 _PLAIN, _DEFLATED = b"\x00", b"\x01"
 
 
@@ -42,8 +43,8 @@ class _Claims(msgspec.Struct, array_like=True, frozen=True):
     """The wire order; fields are only ever appended, a change of meaning is a new VERSION."""
 
     account: str
-    role_arn: str
-    role_id: str
+    owner_arn: str
+    owner_id: str
     session_name: str
     issued_at: int
     expires_at: int
@@ -56,6 +57,9 @@ class _Claims(msgspec.Struct, array_like=True, frozen=True):
     provider: str | None
     federation: dict[str, tuple[str, ...]]
     mfa_authenticated_at: int | None
+    kind: str
+    ancestors: tuple[str, ...]
+    subject: tuple[str, str] | None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -70,7 +74,7 @@ class TokenKey:
     material: bytes
 
 
-def seal_session(key: TokenKey, access_key_id: str, session: RoleSession) -> tuple[str, str]:
+def seal_session(key: TokenKey, access_key_id: str, session: Session) -> tuple[str, str]:
     """The session token and the secret access key that goes with it. Raises SessionTooLarge."""
     salt = unique_salt()
     head = bytes((VERSION,)) + key.key_id.to_bytes(4, "big")
@@ -105,7 +109,7 @@ def parse_token(text: str) -> UnverifiedToken:
     return UnverifiedToken(int.from_bytes(raw[1:_HEAD], "big"), raw[:_HEAD], raw[_HEAD:])
 
 
-def open_token(key: TokenKey, access_key_id: str, token: UnverifiedToken) -> tuple[RoleSession, str]:
+def open_token(key: TokenKey, access_key_id: str, token: UnverifiedToken) -> tuple[Session, str]:
     """The session and the secret access key of ``access_key_id``. Raises TokenInvalid."""
     try:
         packed = unseal(key.material, token.sealed, purpose=_purpose(token.head, access_key_id))
@@ -123,12 +127,12 @@ def _secret(key: TokenKey, access_key_id: str, salt: bytes) -> str:
     return base64.b64encode(lasting_hmac_sha256(key.material, message)[:30]).decode("ascii")
 
 
-def _pack(session: RoleSession) -> bytes:
+def _pack(session: Session) -> bytes:
     packed = _encode(
         _Claims(
             session.account,
-            session.role_arn,
-            session.role_id,
+            session.owner_arn,
+            session.owner_id,
             session.session_name,
             int(session.issued_at.timestamp()),
             int(session.expires_at.timestamp()),
@@ -141,6 +145,9 @@ def _pack(session: RoleSession) -> bytes:
             session.provider,
             dict(session.federation),
             int(session.mfa_authenticated_at.timestamp()) if session.mfa_authenticated_at else None,
+            session.kind.value,
+            session.ancestors,
+            session.subject,
         )
     )
     if len(packed) > _MAX_SESSION_BYTES:
@@ -148,7 +155,7 @@ def _pack(session: RoleSession) -> bytes:
     return _PLAIN + packed if len(packed) < _COMPRESS_FROM_BYTES else _DEFLATED + zlib.compress(packed, 6)
 
 
-def _unpack(packed: bytes) -> RoleSession:
+def _unpack(packed: bytes) -> Session:
     body = packed[1:]
     try:
         if packed[:1] == _DEFLATED:
@@ -157,10 +164,10 @@ def _unpack(packed: bytes) -> RoleSession:
     except (zlib.error, msgspec.DecodeError):
         raise TokenInvalid("not readable") from None
     mfa = claims.mfa_authenticated_at
-    return RoleSession(
+    return Session(
         claims.account,
-        claims.role_arn,
-        claims.role_id,
+        claims.owner_arn,
+        claims.owner_id,
         claims.session_name,
         datetime.fromtimestamp(claims.issued_at, UTC),
         datetime.fromtimestamp(claims.expires_at, UTC),
@@ -173,4 +180,7 @@ def _unpack(packed: bytes) -> RoleSession:
         claims.provider,
         claims.federation,
         datetime.fromtimestamp(mfa, UTC) if mfa is not None else None,
+        _KINDS[claims.kind],
+        claims.ancestors,
+        claims.subject,
     )

@@ -66,5 +66,14 @@ def assumed_role_arn(account: str, role_name: str, session_name: str) -> str:
     return f"arn:aws:sts::{account}:assumed-role/{role_name}/{session_name}"
 
 
+def federated_user_arn(account: str, name: str) -> str:
+    return f"arn:aws:sts::{account}:federated-user/{name}"
+
+
+def mfa_device_arn(account: str, name: str) -> str:
+    """The serial number of a virtual MFA device."""
+    return f"arn:aws:iam::{account}:mfa/{name}"
+
+
 def oidc_provider_arn(account: str, issuer: str) -> str:
     return f"arn:aws:iam::{account}:oidc-provider/{issuer.removeprefix('https://').removeprefix('http://')}"

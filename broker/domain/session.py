@@ -1,10 +1,11 @@
-"""A role session: what its credentials carry and what evaluation needs of it."""
+"""A session: what temporary credentials carry and what evaluation needs of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,20 +21,31 @@ class PolicyDescriptor:
     arn: str
 
 
-@dataclass(frozen=True, slots=True)
-class RoleSession:
-    """One assumption of a role, from ``issued_at`` to ``expires_at`` (aware UTC).
+class SessionKind(StrEnum):
+    """How the session came to be: a role assumed, GetSessionToken, GetFederationToken."""
 
+    ROLE = "role"
+    USER = "user"
+    FEDERATED_USER = "federated-user"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Temporary credentials' life, from ``issued_at`` to ``expires_at`` (aware UTC).
+
+    ``owner_arn`` and ``owner_id`` name what stands behind it: the role, the user, or the account's root user.
     ``tags`` are the session tags, ``transitive_tag_keys`` those of them that a chained session inherits.
     ``session_policy`` is the inline document, ``session_policy_arns`` the managed ones; both only narrow.
     ``chained`` says that the caller's own credentials were temporary: its duration is capped at one hour.
     ``federation`` holds the context keys of the external identity that stay for the session's life
     (``issuer:sub``, ``issuer:aud``, …); ``provider`` is the value of ``aws:FederatedProvider``.
+    ``ancestors`` are the access key ids of the sessions that it was chained from, ``subject`` is the external
+    subject at the chain's beginning with its provider's ARN: revoking any of them ends this session too.
     """
 
     account: str
-    role_arn: str
-    role_id: str
+    owner_arn: str
+    owner_id: str
     session_name: str
     issued_at: datetime
     expires_at: datetime
@@ -46,3 +58,6 @@ class RoleSession:
     provider: str | None = None
     federation: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     mfa_authenticated_at: datetime | None = None
+    kind: SessionKind = SessionKind.ROLE
+    ancestors: tuple[str, ...] = ()
+    subject: tuple[str, str] | None = None

@@ -164,6 +164,32 @@ outbound_federation = Table(
 )
 """The accounts whose principals may have such tokens, or could once."""
 
+mfa_devices = Table(
+    "mfa_devices",
+    metadata,
+    Column("serial_number", String(256), primary_key=True),
+    Column("account", String(12), ForeignKey("accounts.id"), nullable=False),
+    Column("user_id", String(32), ForeignKey("entities.id", ondelete="CASCADE")),
+    Column("sealed_seed", LargeBinary, nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("failed_at", BigInteger, nullable=False),
+    Column("declared", Boolean, nullable=False, default=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+"""TOTP devices. ``last_step`` is the time step of the last code that was accepted: no code counts twice."""
+
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("account", String(12), primary_key=True),
+    Column("provider", String(2048), primary_key=True),
+    Column("value", String(2048), primary_key=True),
+    Column("revoked_at", BigInteger, nullable=False),
+)
+"""Sessions that are over before their time: one (by access key id), or all of a source identity or external subject."""
+
 audit_events = Table(
     "audit_events",
     metadata,

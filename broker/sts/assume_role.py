@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from broker.authorization import caller_context, decide, reason
+from broker.authorization import caller_context, decide, explained, unauthorized, unexplained
 from broker.callers import load_identity
 from broker.catalog import RoleView
 from broker.domain.credentials import Credentials
 from broker.domain.principal import PrincipalKind
-from broker.domain.session import PolicyDescriptor, RoleSession, Tag
+from broker.domain.secret import Secret
+from broker.domain.session import PolicyDescriptor, Session, Tag
 from broker.errors import AccessDenied, ValidationFailed
-from broker.policy.evaluate import AccessRequest, PolicySet
+from broker.policy.evaluate import AccessRequest
 from broker.services import Caller, Identity, Services
 from broker.sts.role_sessions import (
     AssumedRoleUser,
@@ -25,6 +26,9 @@ from broker.sts.role_sessions import (
     parse_tags,
     role_context,
 )
+
+_REMEMBERED_ANCESTORS = 20
+"""Sessions of a chain, the latest ones, whose revocation ends a session too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,13 @@ def assume_role(
     transitive_tag_keys: Sequence[str] = (),
     external_id: str | None = None,
     source_identity: str | None = None,
+    serial_number: str | None = None,
+    token_code: Secret | None = None,
 ) -> AssumedRole:
     """Exchange the caller's credentials for a role's (AWS STS AssumeRole).
 
-    1. parameters; 2. the caller's kind; 3. what a chained session inherits; 4. the trust policy and, where it
-    delegates, the caller's own policies; 5. duration, session policies, credentials.
+    1. parameters; 2. the caller's kind, and its MFA code; 3. what a chained session inherits; 4. the trust policy and,
+    where it delegates, the caller's own policies; 5. duration, session policies, credentials.
     """
     arn = str(parse_role_arn(role_arn))
     check_source_identity(source_identity)
@@ -66,6 +72,9 @@ def assume_role(
     verified = caller.authenticated()
     if verified.principal.kind is PrincipalKind.ROOT:
         raise AccessDenied("Roles may not be assumed by root accounts.")
+    if serial_number is not None or token_code is not None:
+        services.mfa.verify(verified.principal, serial_number, token_code, caller.now)
+        caller = replace(caller, mfa_verified=True)
 
     identity = load_identity(services, verified)
     caller.record.resources.append(arn)
@@ -75,7 +84,7 @@ def assume_role(
         tags={**passed, **inherited},
         transitive_tag_keys=(*transitive_tag_keys, *inherited),
         inherited=inherited,
-        source_identity=_source_identity(verified.session, source_identity, arn, identity),
+        source_identity=_source_identity(services, caller, source_identity, arn),
         policy=policy,
         policy_arns=arns,
         duration_seconds=duration_seconds,
@@ -83,15 +92,16 @@ def assume_role(
 
     view = services.catalog.role(arn)
     if view is None:
-        raise _denied(identity, "sts:AssumeRole", arn, "the role does not exist")
+        sentence = unauthorized(identity.principal, "sts:AssumeRole", arn)
+        raise unexplained(services, caller, sentence, parse_role_arn(arn).account, "the role does not exist")
     caller.record.recipient = view.role.account
-    _ask_trust_policy(caller, identity, view, request, external_id)
+    _ask_trust_policy(services, caller, identity, view, request, external_id)
 
-    issued = issue_session(services, caller, view, request, chained=verified.session is not None)
+    issued = _issue(services, caller, view, request, verified.session)
     return _answer(issued, request.source_identity)
 
 
-def _inherited_tags(session: RoleSession | None, passed: dict[str, str]) -> dict[str, str]:
+def _inherited_tags(session: Session | None, passed: dict[str, str]) -> dict[str, str]:
     """The transitive tags of the caller's session. Raises ValidationFailed if the request passes one of them anew."""
     if session is None:
         return {}
@@ -106,40 +116,45 @@ def _inherited_tags(session: RoleSession | None, passed: dict[str, str]) -> dict
     return inherited
 
 
-def _source_identity(session: RoleSession | None, asked: str | None, arn: str, identity: Identity) -> str | None:
+def _source_identity(services: Services, caller: Caller, asked: str | None, arn: str) -> str | None:
     """A source identity stays for the whole chain (IAM User Guide, "monitor and control actions")."""
-    held = session.source_identity if session else None
+    verified = caller.authenticated()
+    held = verified.session.source_identity if verified.session else None
     if held is not None and asked is not None and asked != held:
-        raise _denied(identity, "sts:SetSourceIdentity", arn, "the session already has another source identity")
+        sentence = unauthorized(verified.principal, "sts:SetSourceIdentity", arn)
+        detail = "the session already has another source identity"
+        raise unexplained(services, caller, sentence, verified.principal.account, detail)
     return asked if held is None else held
 
 
+def _issue(
+    services: Services, caller: Caller, view: RoleView, request: SessionRequest, session: Session | None
+) -> IssuedSession:
+    """The new session; one that was chained remembers what it came from."""
+    if session is None:
+        return issue_session(services, caller, view, request, chained=False)
+    ancestors = (*session.ancestors, caller.record.access_key_id or "")[-_REMEMBERED_ANCESTORS:]
+    return issue_session(services, caller, view, request, chained=True, ancestors=ancestors, subject=session.subject)
+
+
 def _ask_trust_policy(
-    caller: Caller, identity: Identity, view: RoleView, request: SessionRequest, external_id: str | None
+    services: Services,
+    caller: Caller,
+    identity: Identity,
+    view: RoleView,
+    request: SessionRequest,
+    external_id: str | None,
 ) -> None:
     inherited = request.inherited or {}
     context = {**caller_context(caller, identity), **request.context(), **role_context(view, inherited)}
     if external_id is not None:
         context["sts:ExternalId"] = (external_id,)
-    policies = PolicySet(
-        identity=identity.policies,
-        resource=view.trust,
-        resource_is_trust=True,
-        boundary=identity.boundary,
-        session=identity.session_policies,
-    )
+    policies = identity.policy_set(view.trust)
     for action in ("sts:AssumeRole", *request.extra_actions()):
         access = AccessRequest(identity.principal, action, view.role.arn, view.role.account, context)
-        decision = decide(access, policies)
-        if not decision.allowed:
-            raise _denied(identity, action, view.role.arn, reason(decision))
-
-
-def _denied(identity: Identity, action: str, arn: str, detail: str) -> AccessDenied:
-    """The same sentence whether the role exists or not: the reason is for the audit record."""
-    return AccessDenied(
-        f"User: {identity.principal.arn} is not authorized to perform: {action} on resource: {arn}", detail=detail
-    )
+        if not decide(access, policies).allowed:  # the same sentence whether the role exists or not
+            sentence = unauthorized(identity.principal, action, view.role.arn)
+            raise explained(services, caller, sentence, access, policies)
 
 
 def _answer(issued: IssuedSession, source_identity: str | None) -> AssumedRole:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import regex
 
-from broker.authorization import Context, decide, reason
+from broker.authorization import Context, decide, explained, unexplained
 from broker.catalog import RoleView
 from broker.domain.credentials import Credentials
 from broker.domain.principal import Principal, PrincipalKind
 from broker.domain.secret import Secret
 from broker.domain.session import PolicyDescriptor, Tag
-from broker.errors import AccessDenied, InvalidIdentity
+from broker.errors import InvalidIdentity
 from broker.policy.context import principal_context
 from broker.policy.evaluate import AccessRequest, PolicySet
 from broker.services import Caller, Services
@@ -103,7 +103,14 @@ def assume_role_with_web_identity(
     )
     view = _ask_trust_policy(services, caller, principal, str(arn), identity, request)
     issued = issue_session(
-        services, caller, view, request, chained=False, provider=record.arn, federation=_kept_keys(identity)
+        services,
+        caller,
+        view,
+        request,
+        chained=False,
+        provider=record.arn,
+        federation=_kept_keys(identity),
+        subject=(record.arn, identity.subject),
     )
     return AssumedRoleWithWebIdentity(
         issued.credentials,
@@ -131,7 +138,8 @@ def _ask_trust_policy(
     view = services.catalog.role(arn)
     action = "sts:AssumeRoleWithWebIdentity"
     if view is None:
-        raise AccessDenied(f"Not authorized to perform {action}", detail="the role does not exist")
+        sentence = f"Not authorized to perform {action}"
+        raise unexplained(services, caller, sentence, principal.account, "the role does not exist")
     caller.record.recipient = view.role.account
     context: Context = {
         **caller.context(),
@@ -143,9 +151,9 @@ def _ask_trust_policy(
     context["aws:FederatedProvider"] = (principal.arn,)
     policies = PolicySet(resource=view.trust, resource_is_trust=True)
     for needed in (action, *request.extra_actions()):
-        decision = decide(AccessRequest(principal, needed, arn, view.role.account, context), policies)
-        if not decision.allowed:
-            raise AccessDenied(f"Not authorized to perform {needed}", detail=reason(decision))
+        access = AccessRequest(principal, needed, arn, view.role.account, context)
+        if not decide(access, policies).allowed:
+            raise explained(services, caller, f"Not authorized to perform {needed}", access, policies)
     return view
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from broker.authorization import authorize
+from broker.authorization_messages import decode_message
 from broker.credentials.keyids import account_of
+from broker.errors import InvalidAuthorizationMessage
 from broker.services import Caller, Services
 
 
@@ -35,3 +37,24 @@ def get_access_key_info(services: Services, caller: Caller, *, access_key_id: st
     """The account of an access key id, read from the id; says nothing of its state (AWS STS GetAccessKeyInfo)."""
     authorize(services, caller, "sts:GetAccessKeyInfo", "*")
     return AccessKeyInfo(account_of(access_key_id))
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedMessage:
+    """STS ``DecodeAuthorizationMessageResponse``: JSON."""
+
+    decoded_message: str
+
+
+def decode_authorization_message(services: Services, caller: Caller, *, encoded_message: str) -> DecodedMessage:
+    """Why a request was denied (AWS STS DecodeAuthorizationMessage). Raises InvalidAuthorizationMessage.
+
+    Read by the account whose resource was asked for, if its policies allow that.
+    """
+    identity = authorize(services, caller, "sts:DecodeAuthorizationMessage", "*")
+    account, explanation = decode_message(services.ring, encoded_message)
+    if account != identity.principal.account:
+        raise InvalidAuthorizationMessage(
+            "The encoded authorization message is not valid.", detail="it belongs to another account"
+        )
+    return DecodedMessage(explanation)

@@ -15,7 +15,7 @@ from broker.credentials.issuer import packed_policy_size
 from broker.credentials.session_token import MAX_TOKEN_CHARACTERS
 from broker.domain.arn import ACCOUNT_ID, Arn, assumed_role_arn
 from broker.domain.credentials import Credentials
-from broker.domain.session import PolicyDescriptor, RoleSession, Tag
+from broker.domain.session import PolicyDescriptor, Session, Tag
 from broker.errors import LimitExceeded, MalformedPolicy, ValidationFailed
 from broker.policy.document import PolicyKind, parse_policy
 from broker.services import Caller, Services
@@ -141,17 +141,19 @@ def issue_session(
     chained: bool,
     provider: str | None = None,
     federation: Mapping[str, tuple[str, ...]] | None = None,
+    ancestors: tuple[str, ...] = (),
+    subject: tuple[str, str] | None = None,
 ) -> IssuedSession:
     """Make the session that was allowed. Raises ValidationFailed, PackedPolicyTooLarge."""
     role = view.role
-    _check_managed(services, request, role.account)
+    check_managed_policies(services, request.policy, request.policy_arns, role.account)
     packed = packed_policy_size(request.policy, request.policy_arns, request.tags)
     seconds = role_session_seconds(request.duration_seconds, role_maximum=role.max_session_duration, chained=chained)
     issued_at = caller.now.replace(microsecond=0)
-    session = RoleSession(
+    session = Session(
         account=role.account,
-        role_arn=role.arn,
-        role_id=role.role_id,
+        owner_arn=role.arn,
+        owner_id=role.role_id,
         session_name=request.session_name,
         issued_at=issued_at,
         expires_at=issued_at + timedelta(seconds=seconds),
@@ -163,6 +165,8 @@ def issue_session(
         session_policy_arns=request.policy_arns,
         provider=provider,
         federation=federation or {},
+        ancestors=ancestors,
+        subject=subject,
     )
     credentials = services.issuer.issue(session, now=caller.now)
     user = AssumedRoleUser(
@@ -190,13 +194,18 @@ class IssuedSession:
         return -(-100 * self.session_token_size // MAX_TOKEN_CHARACTERS)
 
 
-def _check_managed(services: Services, request: SessionRequest, account: str) -> None:
-    """Managed session policies must exist in the role's account, and count into the size limit."""
-    size = len(request.policy or "")
-    for arn in request.policy_arns:
+def check_managed_policies(
+    services: Services, policy_text: str | None, policy_arns: Sequence[str], account: str
+) -> None:
+    """Managed session policies must exist in the session's account, and count into the size limit.
+
+    Raises ValidationFailed.
+    """
+    size = len(policy_text or "")
+    for arn in policy_arns:
         policy = services.catalog.managed_policy(arn) if arn.split(":", 5)[4:5] == [account] else None
         if policy is None:
-            raise ValidationFailed(f"The policy {arn} does not exist in the role's account or is not attachable.")
+            raise ValidationFailed(f"The policy {arn} does not exist in the session's account or is not attachable.")
         size += policy.size
     if size > MAX_SESSION_POLICY_CHARACTERS:
         raise ValidationFailed(

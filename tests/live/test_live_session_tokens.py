@@ -97,13 +97,13 @@ def test_of_another_broker(broker: BrokerServer, make_broker, session: Keys) -> 
 def _forged_session():
     from datetime import UTC, datetime, timedelta
 
-    from broker.domain.session import RoleSession
+    from broker.domain.session import Session
 
     now = datetime.now(UTC)
-    return RoleSession(
+    return Session(
         account=ACCOUNT,
-        role_arn=role_arn("auditor"),
-        role_id="AROA" + "A" * 17,
+        owner_arn=role_arn("auditor"),
+        owner_id="AROA" + "A" * 17,
         session_name="forged",
         issued_at=now,
         expires_at=now + timedelta(hours=1),

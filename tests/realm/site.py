@@ -111,7 +111,7 @@ def standard_site(issuer: str) -> str:
             role("plain", trust(account)),
             role("named", trust({"AWS": user_arn("nobody")}, SESSION_TAG_ACTIONS)),
             role("guarded", trust(account, StringEquals={"sts:ExternalId": EXTERNAL_ID})),
-            role("closed", trust({"AWS": role_arn("nowhere")})),
+            role("closed", trust({"AWS": "arn:aws:iam::444455556666:role/nowhere"})),
             role("in-team", trust(account), path="/team/"),
             role(
                 "tagged",

@@ -17,6 +17,7 @@ from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel, Shape
 from botocore.serialize import create_serializer
 
+from broker.aws.codec.scalars import SECRET_SHAPES
 from broker.domain.secret import Secret
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
@@ -45,6 +46,7 @@ SAMPLES: Mapping[str, tuple[str, ...]] = {
     r"^o-[0-9a-z]{10,32}\/r-[0-9a-z]{4,32}[0-9a-z-\/]*": ("o-0123456789/r-abcd", "o-0123456789/r-abcd/ou-1"),
     r"^o-[a-z0-9]{10,32}$": ("o-0123456789",),
     r"^p-[0-9a-zA-Z_]{8,128}$": ("p-01234567", "p-" + "a_" * 64),
+    r"[\x21\x23-\x2B\x2D-\x5B\x5D-\x7E]+( [\x21\x23-\x2B\x2D-\x5B\x5D-\x7E]+)*": ("a", "read:x write#y ~"),
     r"v[1-9][0-9]*(\.[A-Za-z0-9-]*)?": ("v1", "v20.a-B"),
 }
 """Texts for the patterns that are more than one class."""
@@ -144,6 +146,10 @@ class Values:
         return self._random.randbytes(self._random.randint(0, 40))
 
 
+def _secret(shape: Shape) -> bool:
+    return bool(shape.metadata.get("sensitive")) or shape.name in SECRET_SHAPES
+
+
 def arguments_of(shape: Shape | None, values: Mapping[str, Any]) -> dict[str, Any]:
     """What the handler should get, in the form of ``plain``.
 
@@ -162,7 +168,7 @@ def _argument(shape: Shape, value: Any) -> Any:
         return tuple(_argument(shape.member, item) for item in value)
     if shape.type_name == "map":
         return {key: _argument(shape.value, item) for key, item in value.items()}
-    return ("secret", value) if shape.metadata.get("sensitive") else value
+    return ("secret", value) if _secret(shape) else value
 
 
 def plain(value: Any) -> Any:
@@ -193,7 +199,7 @@ def _result(shape: Shape, value: Any) -> Any:
         return tuple(_result(shape.member, item) for item in value)
     if shape.type_name == "map":
         return {key: _result(shape.value, item) for key, item in value.items()}
-    return Secret(value) if shape.metadata.get("sensitive") and isinstance(value, str) else value
+    return Secret(value) if _secret(shape) and isinstance(value, str) else value
 
 
 def xml_text(text: str) -> str:

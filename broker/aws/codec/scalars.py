@@ -14,6 +14,8 @@ from broker.aws.errors import InvalidParameter
 from broker.domain.secret import Secret
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
+SECRET_SHAPES = frozenset({"tokenCodeType", "authenticationCodeType"})
+"""Not marked ``sensitive`` in AWS's models, but a code of a moment ago is worth trying."""
 _EPOCH = re.compile(r"-?[0-9]{1,11}(\.[0-9]{1,9})?")
 _ISO_8601 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})?"
@@ -31,7 +33,7 @@ def _leaf(node: Node, path: str) -> str:
 
 def _string(shape: Any) -> Parser:
     check = compile_string(shape)
-    sensitive = bool(shape.metadata.get("sensitive"))
+    sensitive = bool(shape.metadata.get("sensitive")) or shape.name in SECRET_SHAPES
 
     def parse(node: Node, path: str, problems: Problems) -> Any:
         text = node if isinstance(node, str) else _leaf(node, path)

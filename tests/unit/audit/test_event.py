@@ -11,7 +11,7 @@ from broker.audit.event import CallRecord, render
 from broker.domain.credentials import Credentials
 from broker.domain.principal import Principal, PrincipalKind
 from broker.domain.secret import Secret
-from broker.domain.session import RoleSession, Tag
+from broker.domain.session import Session, Tag
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -30,7 +30,7 @@ def _record(**values: object) -> CallRecord:
 
 
 def test_the_fields_of_cloudtrail() -> None:
-    session = RoleSession(
+    session = Session(
         "123456789012", "arn:aws:iam::123456789012:role/a/b", "AROA1", "s", NOW, NOW + timedelta(hours=1)
     )
     principal = Principal(

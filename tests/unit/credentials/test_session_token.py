@@ -17,15 +17,15 @@ from broker.credentials.session_token import (
     parse_token,
     seal_session,
 )
-from broker.domain.session import RoleSession
+from broker.domain.session import Session, SessionKind
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 KEY = TokenKey(7, b"k" * 32)
 AKID = "ASIAY34FZKBOKMUTVV7A"
-SESSION = RoleSession(
+SESSION = Session(
     account="123456789012",
-    role_arn="arn:aws:iam::123456789012:role/x/app",
-    role_id="AROAEXAMPLEEXAMPLE123",
+    owner_arn="arn:aws:iam::123456789012:role/x/app",
+    owner_id="AROAEXAMPLEEXAMPLE123",
     session_name="name",
     issued_at=NOW,
     expires_at=NOW + timedelta(hours=1),
@@ -44,11 +44,14 @@ sessions = st.builds(
     provider=st.none() | texts,
     federation=st.dictionaries(texts, st.lists(texts, max_size=3).map(tuple), max_size=4),
     mfa_authenticated_at=st.none() | st.just(NOW),
+    kind=st.sampled_from(SessionKind),
+    ancestors=st.lists(texts, max_size=3).map(tuple),
+    subject=st.none() | st.tuples(texts, texts),
 )
 
 
 @given(sessions)
-def test_what_is_sealed_comes_back(session: RoleSession) -> None:
+def test_what_is_sealed_comes_back(session: Session) -> None:
     token, secret = seal_session(KEY, AKID, session)
     parsed = parse_token(token)
     assert parsed.unverified_key_id == KEY.key_id

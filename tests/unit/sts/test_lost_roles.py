@@ -11,7 +11,8 @@ from broker.audit.event import CallRecord
 from broker.authorization import authorize
 from broker.callers import load_identity, session_principal
 from broker.configure import apply_configuration, check_configuration
-from broker.domain.session import RoleSession
+from broker.credentials.keyring import add_key
+from broker.domain.session import Session
 from broker.errors import AccessDenied
 from broker.services import Caller, Candidate, Services
 from broker.settings import load_settings
@@ -50,6 +51,8 @@ trust_policy = '{trust}'
     migrate(database)
     settings = load_settings(tmp_path, {})
     apply_configuration(database, check_configuration(settings, MASTER, {}), MASTER)
+    with database.change() as connection:
+        add_key(connection, MASTER, now=NOW, activation_seconds=0)
     database.close()
 
 
@@ -67,13 +70,13 @@ def _caller(services: Services, **changes: object) -> Caller:
     assert view is not None
     values = {
         "account": ACCOUNT,
-        "role_arn": view.role.arn,
-        "role_id": view.role.role_id,
+        "owner_arn": view.role.arn,
+        "owner_id": view.role.role_id,
         "session_name": "s1",
         "issued_at": NOW,
         "expires_at": NOW + timedelta(hours=1),
     }
-    session = RoleSession(**{**values, **changes})  # type: ignore[arg-type]
+    session = Session(**{**values, **changes})  # type: ignore[arg-type]
     candidate = Candidate(session_principal(session), "secret", session=session)
     return Caller(NOW, CallRecord("id", NOW), verified=candidate)
 
@@ -85,9 +88,9 @@ def test_a_session_of_a_role_that_is_there_is_bound_by_its_policies(services: Se
 @pytest.mark.parametrize(
     "changes",
     [
-        {"role_arn": f"arn:aws:iam::{ACCOUNT}:role/gone"},
-        {"role_id": "AROAOFANOTHERROLE1234"},
-        {"role_arn": f"arn:aws:iam::{ACCOUNT}:role/gone", "session_policy": _policy(Action="sts:*", Resource="*")},
+        {"owner_arn": f"arn:aws:iam::{ACCOUNT}:role/gone"},
+        {"owner_id": "AROAOFANOTHERROLE1234"},
+        {"owner_arn": f"arn:aws:iam::{ACCOUNT}:role/gone", "session_policy": _policy(Action="sts:*", Resource="*")},
     ],
 )
 def test_a_session_of_a_lost_role_is_denied_even_where_a_trust_policy_lets_everybody_in(

@@ -1,0 +1,95 @@
+"""TOTP codes (RFC 6238) of users' devices: each code counts once, and guessing is slowed down."""
+
+from __future__ import annotations
+
+import binascii
+import hmac
+from datetime import datetime
+
+import pyotp
+
+from broker.credentials.sealing import seal, unseal
+from broker.domain.principal import Principal
+from broker.domain.secret import Secret
+from broker.errors import AccessDenied
+from broker.store.engine import Database
+from broker.store.mfa_devices import MfaDevice, accept_step, count_failure, find_mfa_device
+
+STEP_SECONDS = 30
+_DRIFT_STEPS = 1
+"""A device's clock may be one step off, either way (RFC 6238, 5.2)."""
+_FREE_FAILURES = 5
+_PAUSE_SECONDS = 60
+"""After five wrong codes in a row each further one costs this pause: three codes of a million are right at a time."""
+
+_FAILED = (
+    "MultiFactorAuthentication failed, unable to validate MFA code."
+    " Please verify your MFA serial number is valid and associated with this user."
+)
+_WRONG = "MultiFactorAuthentication failed with invalid MFA one time pass code."
+
+
+class MfaVerifier:
+    """Checks codes against the devices in the store."""
+
+    def __init__(self, database: Database, master_key: bytes) -> None:
+        self._database = database
+        self._master_key = master_key
+
+    def verify(self, principal: Principal, serial_number: str | None, token_code: Secret | None, now: datetime) -> None:
+        """Return if ``token_code`` is the present code of the principal's own device, and was not used before.
+
+        Raises AccessDenied, as AWS answers a wrong, missing or repeated code.
+        """
+        if serial_number is None or token_code is None:
+            raise AccessDenied(_FAILED, detail="a serial number and a code are needed together")
+        with self._database.read() as connection:
+            device = find_mfa_device(connection, serial_number)
+        if device is None or not _belongs(device, principal):
+            raise AccessDenied(_FAILED, detail="no such device of this user")
+        moment = int(now.timestamp())
+        if device.failures >= _FREE_FAILURES and moment < device.failed_at + _PAUSE_SECONDS:
+            raise AccessDenied(_FAILED, detail="too many wrong codes; codes are not looked at for a minute")
+        step = _matching_step(open_seed(self._master_key, device), token_code.reveal(), moment)
+        with self._database.write() as connection:
+            if step is None:
+                count_failure(connection, serial_number, moment)
+            accepted = step is not None and accept_step(connection, serial_number, step)
+        if not accepted:
+            raise AccessDenied(_WRONG, detail="wrong code" if step is None else "the code was used before")
+
+
+def seal_seed(master_key: bytes, serial_number: str, seed: str) -> bytes:
+    """A device's seed (base32) as it is stored."""
+    return seal(master_key, seed.encode("ascii"), purpose=_purpose(serial_number))
+
+
+def open_seed(master_key: bytes, device: MfaDevice) -> str:
+    return unseal(master_key, device.sealed_seed, purpose=_purpose(device.serial_number)).decode("ascii")
+
+
+def is_seed(text: str) -> bool:
+    """Whether ``text`` is base32 of at least 80 bits, as authenticator applications take it."""
+    try:
+        return len(pyotp.TOTP(text).byte_secret()) >= 10
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _belongs(device: MfaDevice, principal: Principal) -> bool:
+    owner = device.user_id or device.account
+    return device.account == principal.account and owner == principal.unique_id
+
+
+def _matching_step(seed: str, code: str, moment: int) -> int | None:
+    """The time step of which ``code`` is the code; every candidate is compared."""
+    now, found = moment // STEP_SECONDS, None
+    totp = pyotp.TOTP(seed, interval=STEP_SECONDS)
+    for step in range(now - _DRIFT_STEPS, now + _DRIFT_STEPS + 1):
+        if hmac.compare_digest(totp.generate_otp(step).encode(), code.encode("utf-8", "replace")):
+            found = step
+    return found
+
+
+def _purpose(serial_number: str) -> bytes:
+    return b"mfa-device\x00" + serial_number.encode()
