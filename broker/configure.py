@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Literal
@@ -23,9 +23,10 @@ from broker.audit.event import CallRecord, render
 from broker.credentials.durations import ROLE_MAXIMUM_SECONDS, ROLE_MINIMUM_MAXIMUM_SECONDS
 from broker.credentials.keyids import POLICY_ID, ROLE_ID, USER_ID, account_of, derived_access_key_id, new_unique_id
 from broker.credentials.long_term import seal_secret
-from broker.domain.arn import ACCOUNT_ID, oidc_provider_arn, policy_arn, role_arn, user_arn
+from broker.domain.arn import ACCOUNT_ID, mfa_device_arn, oidc_provider_arn, policy_arn, role_arn, user_arn
 from broker.errors import BrokerError, ConfigurationError
 from broker.identifiers import new_uuid
+from broker.mfa import is_seed, seal_seed
 from broker.policy.binding import bind_principals
 from broker.policy.document import PolicyKind, parse_policy
 from broker.policy.quotas import (
@@ -57,6 +58,7 @@ from broker.store.entities import (
     replace_policies,
 )
 from broker.store.identity_providers import ProviderRecord, delete_declared_providers, put_provider
+from broker.store.mfa_devices import MfaDevice, delete_declared_mfa_devices, put_mfa_device
 from broker.store.policies import delete_declared_policies, put_policy
 from broker.store.roles import put_role_details
 
@@ -74,7 +76,17 @@ class DeclaredKey:
     account: str
     user_name: str
     access_key_id: str
-    secret: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredDevice:
+    """An MFA device of the configuration, with its seed read."""
+
+    account: str
+    user_name: str
+    serial_number: str
+    seed: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,7 @@ class Declaration:
     """Entry, trust policy, the rest."""
     users: tuple[tuple[UserEntry, _Policies], ...]
     keys: tuple[DeclaredKey, ...]
+    devices: tuple[DeclaredDevice, ...]
     providers: tuple[ProviderRecord, ...]
 
 
@@ -110,6 +123,7 @@ def check_configuration(settings: Settings, master_key: bytes, environ: Mapping[
         tuple(reader.role(entry) for entry in settings.role),
         tuple(reader.user(entry) for entry in settings.user),
         tuple(key for entry in settings.user for key in reader.keys(entry)),
+        tuple(device for entry in settings.user for device in reader.devices(entry)),
         tuple(reader.provider(entry) for entry in settings.identity_provider),
     )
     _refuse_duplicates(declaration)
@@ -126,6 +140,10 @@ def _refuse_duplicates(declaration: Declaration) -> None:
     _unique(
         "[[user.access_key]]",
         ((key.access_key_id, f"{key.access_key_id} of {key.user_name}") for key in declaration.keys),
+    )
+    _unique(
+        "[[user.mfa_device]]",
+        ((device.serial_number, f"{device.serial_number} of {device.user_name}") for device in declaration.devices),
     )
     _unique("[[identity_provider]]", ((provider.arn, provider.issuer) for provider in declaration.providers))
 
@@ -176,6 +194,11 @@ def apply_configuration(database: Database, declaration: Declaration, master_key
             sealed = seal_secret(master_key, key.access_key_id, key.secret)
             row = AccessKeyRow(key.access_key_id, key.account, users[key.account, key.user_name], True, sealed)
             put_access_key(connection, row, declared=True, now=moment)
+        for device in declaration.devices:
+            sealed = seal_seed(master_key, device.serial_number, device.seed)
+            user_id = users[device.account, device.user_name]
+            made = MfaDevice(device.serial_number, device.account, user_id, sealed)
+            put_mfa_device(connection, made, declared=True, now=moment)
         for provider in declaration.providers:
             put_provider(connection, provider, declared=True, now=moment)
         removed = _remove(connection, declaration, [*role_ids, *users.values()])
@@ -188,6 +211,7 @@ def _remove(connection: Connection, declaration: Declaration, entity_ids: list[s
     """Remove what the file no longer declares; what went, by kind."""
     return {
         "access_key_ids": delete_declared_access_keys(connection, keep=[key.access_key_id for key in declaration.keys]),
+        "mfa_devices": delete_declared_mfa_devices(connection, keep=[one.serial_number for one in declaration.devices]),
         "identity_providers": delete_declared_providers(connection, keep=[one.arn for one in declaration.providers]),
         "roles_and_users": delete_declared_entities(connection, keep=entity_ids),
         "policies": delete_declared_policies(connection, keep=[arn for _, _, arn, _ in declaration.policies]),
@@ -246,6 +270,7 @@ def _record(declaration: Declaration, removed: Mapping[str, list[str]], now: dat
         "roles": [_arn("role", policies.account, role) for role, _, policies in declaration.roles],
         "users": [_arn("user", policies.account, user) for user, policies in declaration.users],
         "access_key_ids": [key.access_key_id for key in declaration.keys],
+        "mfa_devices": [device.serial_number for device in declaration.devices],
         "identity_providers": [provider.arn for provider in declaration.providers],
         "removed": {kind: names for kind, names in removed.items() if names},
     }
@@ -302,10 +327,25 @@ class _Reader:
     def keys(self, entry: UserEntry) -> list[DeclaredKey]:
         where = f"[[user.access_key]] of {entry.name}"
         account = self._account(entry.account, where)
-        return [
-            DeclaredKey(account, entry.name, self._key_id(where, account, entry, key), self._secret(where, key))
-            for key in entry.access_key
-        ]
+        found = []
+        for key in entry.access_key:
+            key_id = self._key_id(where, account, entry, key)
+            found.append(DeclaredKey(account, entry.name, key_id, self._secret(where, key.secret_file, key.secret_env)))
+        return found
+
+    def devices(self, entry: UserEntry) -> list[DeclaredDevice]:
+        where = f"[[user.mfa_device]] of {entry.name}"
+        account = self._account(entry.account, where)
+        found = []
+        for device in entry.mfa_device:
+            self._check_name(where, device.name, "/", _NAME)
+            if bool(device.seed_file) == bool(device.seed_env):
+                raise ConfigurationError(f"{where}: give either seed_file or seed_env")
+            seed = self._secret(where, device.seed_file, device.seed_env)
+            if not is_seed(seed):
+                raise ConfigurationError(f"{where}: the seed of {device.name} is not base32 of at least 80 bits")
+            found.append(DeclaredDevice(account, entry.name, mfa_device_arn(account, device.name), seed))
+        return found
 
     def provider(self, entry: IdentityProviderEntry) -> ProviderRecord:
         where = f"[[identity_provider]] {entry.issuer}"
@@ -393,13 +433,13 @@ class _Reader:
             raise ConfigurationError(f"{where}: id {key.id} is no access key id of account {account}; leave it out")
         return key.id
 
-    def _secret(self, where: str, key: AccessKeyEntry) -> str:
-        if key.secret_env:
-            secret = self._environ.get(key.secret_env, "")
-            source = f"environment variable {key.secret_env}"
+    def _secret(self, where: str, file: str, variable: str) -> str:
+        if variable:
+            secret = self._environ.get(variable, "")
+            source = f"environment variable {variable}"
         else:
-            self._check_private(where, key.secret_file)
-            secret, source = self._text(where, key.secret_file), key.secret_file
+            self._check_private(where, file)
+            secret, source = self._text(where, file), file
         secret = secret.strip()
         if len(secret) < _SECRET_MINIMUM:
             raise ConfigurationError(f"{where}: {source} holds no secret of at least {_SECRET_MINIMUM} characters")

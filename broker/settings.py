@@ -165,6 +165,14 @@ class AccessKeyEntry(_Section, frozen=True):
     secret_env: str = ""
 
 
+class MfaDeviceEntry(_Section, frozen=True):
+    """``[[user.mfa_device]]``: a TOTP device; its seed (base32) comes from a file (mode 0600) or a variable."""
+
+    name: str
+    seed_file: str = ""
+    seed_env: str = ""
+
+
 class UserEntry(_Section, frozen=True):
     """``[[user]]``"""
 
@@ -175,6 +183,7 @@ class UserEntry(_Section, frozen=True):
     inline_policy: tuple[InlinePolicyEntry, ...] = ()
     permissions_boundary: str = ""
     access_key: tuple[AccessKeyEntry, ...] = ()
+    mfa_device: tuple[MfaDeviceEntry, ...] = ()
     tags: dict[str, str] = {}
 
 
