@@ -1,15 +1,23 @@
-"""The AWS services' own models, as botocore ships them: names, shapes, constraints, errors."""
+"""The AWS services' own models, as botocore ships them: names, shapes, constraints, errors.
+
+What AWS lacks is described in ``extensions.json``, in the same format: service -> operations and shapes.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel, Shape
 
-__all__ = ["Operation", "Service", "Shape", "load_service", "wire_name"]
+__all__ = ["Extension", "Operation", "Service", "Shape", "load_extensions", "load_service", "wire_name"]
+
+Extension = Mapping[str, Mapping[str, Any]]
+"""``operations`` and ``shapes`` that a service has with us alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +43,22 @@ class Service:
     operations: Mapping[str, Operation]
 
 
-def load_service(name: str) -> Service:
-    """The model of ``name`` (``sts``, ``iam``) in botocore's newest version of it.
+def load_extensions() -> Mapping[str, Extension]:
+    """Service -> what we add to it."""
+    found: Mapping[str, Extension] = json.loads(Path(__file__).with_name("extensions.json").read_text("utf-8"))
+    return found
+
+
+def load_service(name: str, extension: Extension | None = None) -> Service:
+    """The model of ``name`` (``sts``, ``iam``) in botocore's newest version of it, with our operations added.
 
     Not by ``Loader.load_service_model``, which first lists all the 400 services: a quarter of a second, cold.
     """
     loader = Loader()
     version = max(loader.list_api_versions(name, "service-2"))
-    model = ServiceModel(loader.load_data(f"{name}/{version}/service-2"), name)
+    data = loader.load_data(f"{name}/{version}/service-2")
+    added = {part: {**data[part], **found} for part, found in (extension or {}).items()}
+    model = ServiceModel({**data, **added}, name)
     namespace = model.metadata["xmlNamespace"]
     operations = {item: _operation(model.operation_model(item), namespace) for item in model.operation_names}
     return Service(name, model.api_version, namespace, model.signing_name, operations)
