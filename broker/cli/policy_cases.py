@@ -15,6 +15,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from broker.domain.arn import ACCOUNT_ID, Arn, role_arn
 from broker.domain.principal import Principal, PrincipalKind
 from broker.errors import ConfigurationError, MalformedPolicy, ValidationFailed
@@ -32,7 +34,33 @@ _ACTION = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9_.-]+")
 _EXPECTED = {"allow": True, "deny": False}
 _EXTERNAL = {"oidc-provider": PrincipalKind.WEB_IDENTITY, "saml-provider": PrincipalKind.SAML_IDENTITY}
 
-READERS: Mapping[str, Callable[[str], Any]] = {".toml": tomllib.loads}
+
+def _yaml(text: str) -> Any:
+    """A YAML document without aliases, which could make a small file stand for a huge one. Raises ValueError."""
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise ValueError("aliases are not allowed")
+        return yaml.load(text, _YamlLoader)  # noqa: S506  # a SafeLoader
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+
+
+class _YamlLoader(yaml.SafeLoader):  # type: ignore[misc]  # the library has no types
+    """Refuses a key that is given twice, as TOML does; ``Version: 2012-10-17`` is a text, as people mean it."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  # the library's name and type
+        first: [(tag, form) for tag, form in resolvers if not tag.endswith(":timestamp")]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        found = super().construct_mapping(node, deep)
+        if len(found) != len(node.value):
+            raise ValueError(f"a key is given twice at line {node.start_mark.line + 1}")
+        return found
+
+
+READERS: Mapping[str, Callable[[str], Any]] = {".toml": tomllib.loads, ".yaml": _yaml}
 """File name suffix -> parser."""
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -339,3 +340,40 @@ def test_all_files_of_a_directory_are_run_in_order(tmp_path: Path) -> None:
         "ok  b.toml",
         "2 cases, 0 wrong",
     ]
+
+
+def test_yaml_says_the_same(tmp_path: Path) -> None:
+    result = _test(tmp_path, json.dumps(tomllib.loads(CASE), indent=1), "cases.yaml")
+    assert (result.exit_code, result.output.splitlines()[-1]) == (0, "1 cases, 0 wrong")
+
+
+def test_a_version_in_yaml_needs_no_quotes(tmp_path: Path) -> None:
+    case = tomllib.loads(CASE)
+    case["case"][0]["policies"] = {"identity": json.loads(GOOD)}
+    bare = json.dumps(case).replace('"2012-10-17"', "2012-10-17")
+    result = _test(tmp_path, bare, "cases.yaml")
+    assert (result.exit_code, result.output.splitlines()[-1]) == (0, "1 cases, 0 wrong")
+
+
+@pytest.mark.parametrize(
+    ("cases", "problem"),
+    [
+        ("case: [", "cases.yaml: "),
+        ("case: !!python/object/apply:os.system ['true']", "could not determine a constructor"),
+        ("a: &a [1]\ncase: [*a, *a]", "aliases are not allowed"),
+        ("case: []\nmore: 1", "unknown key 'more'"),
+        ("- 1", "a table is expected"),
+        ("case: 1\n---\ncase: 2", "expected a single document"),
+        ("case: " + "[" * 20_000, "cases.yaml: "),
+        ("case: " + "[" * 20_000 + "]" * 20_000, "nested too deeply"),
+        ("case: []\ncase: [1]", "a key is given twice at line 1"),
+        ("case: !!timestamp 2026-99-99", "cases.yaml: "),
+        ("case: [{[a]: 1}]", "cases.yaml: "),
+        ("\x00", "cases.yaml: "),
+    ],
+)
+def test_yaml_that_is_wrong_is_refused_by_name(tmp_path: Path, cases: str, problem: str) -> None:
+    result = _test(tmp_path, cases, "cases.yaml")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert problem in result.output
