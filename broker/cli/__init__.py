@@ -14,6 +14,7 @@ from broker.cli.init import init
 from broker.cli.keys import keys
 from broker.cli.policy import policy
 from broker.cli.serve import serve
+from broker.cli.sessions import sessions
 from broker.errors import BrokerError
 
 
@@ -39,5 +40,5 @@ def version() -> None:
     click.echo(f"accredit {__version__}")
 
 
-for command in (init, serve, keys, config, audit, policy, demo):
+for command in (init, serve, keys, config, sessions, audit, policy, demo):
     main.add_command(command)
