@@ -20,7 +20,7 @@ from broker.iam.context_entries import ContextEntry, parse_context
 from broker.iam.context_keys import condition_keys, unique_keys
 from broker.iam.external_identities import Attribute, subject_of_attributes, subject_of_token
 from broker.iam.policy_inputs import compile_input
-from broker.iam.simulated_principals import live_principal, named_principal
+from broker.iam.simulated_principals import foreign_principal, live_principal, named_principal
 from broker.iam.simulated_requests import (
     ALLOWED,
     EVERYTHING,
@@ -32,13 +32,16 @@ from broker.iam.simulated_requests import (
     decision_word,
     matched_statement,
 )
+from broker.policy.binding import shown_document
 from broker.policy.context import Context, request_context
 from broker.policy.decision import PolicyType
-from broker.policy.document import Effect, PolicyKind
+from broker.policy.document import Effect, PolicyDocument, PolicyKind, parse_policy
 from broker.policy.evaluate import AccessRequest, PolicySet, PolicySource
 from broker.policy.explain import Trace, explain
 from broker.policy.miss import Miss
+from broker.policy.trace import PolicyTrace, StatementTrace
 from broker.services import Caller, Services
+from broker.store.principals import find_entity_by_id
 
 _ACTION = "iam:SimulateTrustPolicy"
 _ROLE_NAME = "simulation"
@@ -95,6 +98,8 @@ class _Role:
     arn: str
     trust: PolicySource
     tags: Mapping[str, str]
+    shown: PolicyDocument
+    """The trust policy as its readers see it, with ARNs where unique ids are stored."""
 
     def context(self) -> Keys:
         tags = {**tag_context("aws:ResourceTag", self.tags), **tag_context("iam:ResourceTag", self.tags)}
@@ -189,21 +194,32 @@ def _role(services: Services, caller: Caller, arn: str | None, document: str | N
         if not ACCOUNT_ID.fullmatch(owner):
             raise ValidationFailed("AccountId must have twelve digits")
         trust = compile_input(TRUST_POLICY, document or "", PolicyKind.TRUST)
-        return _Role(owner, make_role_arn(owner, "/", _ROLE_NAME), trust, {})
+        return _Role(owner, make_role_arn(owner, "/", _ROLE_NAME), trust, {}, trust.policy.document)
     own = authorize(services, caller, _ACTION, arn).principal.account
     view = services.catalog.role(arn) if Arn.parse(arn).account == own else None
     if view is None:
         raise NotFound(f"The role with ARN {arn[:256]} cannot be found.")
     caller.record.resources.append(arn)
-    return _Role(own, arn, PolicySource(TRUST_POLICY, view.trust.policy), view.role.tags)
+    trust = PolicySource(TRUST_POLICY, view.trust.policy)
+    return _Role(own, arn, trust, view.role.tags, _shown(services, trust.policy.document.text))
+
+
+def _shown(services: Services, document: str) -> PolicyDocument:
+    with services.database.read() as connection:
+
+        def find_arn(unique_id: str) -> str | None:
+            entity = find_entity_by_id(connection, unique_id)
+            return None if entity is None else entity.arn
+
+        return parse_policy(shown_document(document, find_arn), PolicyKind.TRUST)
 
 
 def _principal_identity(services: Services, caller: Caller, own: str, arn: str) -> _Identity:
     """3. Of the caller's account with its own policies, for those who may simulate these; else by its ARN alone."""
-    named = named_principal(arn, "PrincipalArn")
-    if named.principal.account != own:
+    if named_principal(arn, "PrincipalArn").principal.account != own:
+        foreign = foreign_principal(services, arn, "PrincipalArn")
         allowed = PolicySet(identity=(EVERYTHING,))
-        return _Identity("sts:AssumeRole", named.principal, allowed, named.context(), {}, None, evaluated=False)
+        return _Identity("sts:AssumeRole", foreign.principal, allowed, foreign.context(), {}, None, evaluated=False)
     authorize(services, caller, "iam:SimulatePrincipalPolicy", arn)
     live = live_principal(services, own, arn)
     policies = PolicySet(identity=live.policies, boundary=live.boundary)
@@ -265,7 +281,7 @@ def _decide(role: _Role, identity: _Identity, action: str, context: Context) -> 
         action,
         decision_word(trace.decision),
         trace.decision.sentence(),
-        _matched(trace),
+        _matched(trace, role.shown),
         unique_keys(missing),
         None if trace.nearest_miss is None else _miss(trace.nearest_miss),
     )
@@ -282,19 +298,25 @@ def _asked_keys(trace: Trace) -> list[str]:
     ]
 
 
-def _matched(trace: Trace) -> tuple[MatchedStatement, ...]:
+def _matched(trace: Trace, shown: PolicyDocument) -> tuple[MatchedStatement, ...]:
     decision = trace.decision
     if not decision.allowed and not decision.explicit_deny:
         return ()
     effect = Effect.ALLOW if decision.allowed else Effect.DENY
     found = [
-        matched_statement(policy.source, one.document, one.statement)
+        _placed(policy, one, shown)
         for policy in trace.policies
-        if not (decision.allowed and policy.type is PolicyType.BOUNDARY)
+        if policy.source != EVERYTHING.name and not (decision.allowed and policy.type is PolicyType.BOUNDARY)
         for one in policy.statements
         if one.statement.effect is effect and one.applies
     ]
     return tuple(found[:MAX_MATCHED])
+
+
+def _placed(policy: PolicyTrace, trace: StatementTrace, shown: PolicyDocument) -> MatchedStatement:
+    if policy.type is PolicyType.RESOURCE:
+        return matched_statement(policy.source, shown, shown.statements[trace.statement.index])
+    return matched_statement(policy.source, trace.document, trace.statement)
 
 
 def _miss(miss: Miss) -> NearestMiss:

@@ -80,15 +80,28 @@ def live_entity(services: Services, account: str, arn: str) -> Simulated:
 
 
 def live_principal(services: Services, account: str, arn: str) -> Simulated:
-    """As ``live_entity``, a role session too. Raises NotFound, ValidationFailed."""
+    """As ``live_entity``, a role session too. Raises NotFound."""
+    entity, session_name = _find(services, arn)
+    if entity is None or entity.account != account:
+        raise NotFound(f"The principal {arn[:256]} cannot be found.")
+    return _loaded(services, entity, session_name)
+
+
+def foreign_principal(services: Services, arn: str, parameter: str) -> Simulated:
+    """A principal of another account. Nothing of its own is read but the unique id, by which trust policies know it.
+    Raises ValidationFailed as ``named_principal``."""
+    named = named_principal(arn, parameter)
+    entity, session_name = _find(services, arn)
+    return named if entity is None else Simulated(_principal(entity, session_name))
+
+
+def _find(services: Services, arn: str) -> tuple[Entity | None, str]:
+    """Whom the ARN names, and the name of its session."""
     session = _SESSION.fullmatch(arn)
-    if session is None:
-        return live_entity(services, account, arn)
     with services.database.read() as connection:
-        entity = find_role_by_name(connection, account, session[2]) if session[1] == account else None
-    if entity is None:
-        raise NotFound(f"The role of {arn[:256]} cannot be found.")
-    return _loaded(services, entity, session[3])
+        if session is None:
+            return find_entity(connection, arn), _SESSION_NAME
+        return find_role_by_name(connection, session[1], session[2]), session[3]
 
 
 def _loaded(services: Services, entity: Entity, session_name: str) -> Simulated:

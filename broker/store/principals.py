@@ -28,6 +28,11 @@ def find_entity(connection: Connection, arn: str) -> Entity | None:
     return _find(connection, entities.c.arn == arn)
 
 
+def find_entity_by_id(connection: Connection, unique_id: str) -> Entity | None:
+    """The user or role of this unique id."""
+    return _find(connection, entities.c.id == unique_id)
+
+
 def find_role_by_name(connection: Connection, account: str, name: str) -> Entity | None:
     """The role of this name, as a session's ARN gives it: in its case and without its path."""
     same = (entities.c.account == account) & (entities.c.kind == "role") & (entities.c.name_key == name.lower())

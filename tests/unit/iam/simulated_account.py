@@ -60,6 +60,11 @@ WEB = trust(
     StringEquals={"token.actions.githubusercontent.com:sub": "repo:example/app:ref:refs/heads/main"},
 )
 
+BOUND = policy(
+    trust({"AWS": [arn("user", "bob"), arn("user", "zoe", OTHER)]}), trust({"AWS": arn("role", "theirs", OTHER)})
+)
+"""A trust policy whose principals are stored as unique ids."""
+
 CONFIGURATION = f"""
 [[account]]
 id = "{ACCOUNT}"
@@ -105,6 +110,12 @@ document = '{policy(allow("sts:*", Condition={"Bool": {"aws:SecureTransport": "t
 [[role]]
 name = "ci"
 trust_policy = '{policy(WEB)}'
+[[user]]
+name = "zoe"
+account = "{OTHER}"
+[[role]]
+name = "bound"
+trust_policy = '{BOUND}'
 [[role]]
 name = "theirs"
 account = "{OTHER}"

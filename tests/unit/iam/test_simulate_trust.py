@@ -8,12 +8,27 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from simulated_account import ACCOUNT, ISSUER, NOW, OTHER, PROVIDER, WEB, allow, arn, caller, entry, policy, trust
+from simulated_account import (
+    ACCOUNT,
+    BOUND,
+    ISSUER,
+    NOW,
+    OTHER,
+    PROVIDER,
+    WEB,
+    allow,
+    arn,
+    caller,
+    entry,
+    policy,
+    trust,
+)
 
 from broker.domain.secret import Secret
 from broker.domain.session import Tag
 from broker.errors import AccessDenied, BrokerError, MalformedPolicy, NotFound, ValidationFailed
 from broker.iam.simulate_trust import TrustSimulation, simulate_trust_policy
+from broker.policy.document import PolicyKind, parse_policy
 from broker.services import Caller, Services
 from providers.errors import MalformedEvidence, ProviderError
 
@@ -197,6 +212,32 @@ def test_a_principals_own_policies_take_part(services: Services, asking: Caller)
     assert ask(services, asking, **given).eval_decision == "implicitDeny"
     entries = [entry("aws:SecureTransport", "boolean", "true")]
     assert ask(services, asking, **given, context_entries=entries).eval_decision == "allowed"
+
+
+@pytest.mark.parametrize(
+    ("principal", "statement"),
+    [
+        (arn("user", "bob"), 0),
+        (arn("user", "zoe", OTHER), 0),
+        (arn("role", "theirs", OTHER), 1),
+        (f"arn:aws:sts::{OTHER}:assumed-role/theirs/me", 1),
+        (arn("user", "alice"), None),
+        (arn("user", "zoe2", OTHER), None),
+        (f"arn:aws:sts::{OTHER}:assumed-role/Theirs/me", None),
+    ],
+)
+def test_a_stored_policy_knows_unique_ids_and_is_shown_with_arns(
+    services: Services, asking: Caller, principal: str, statement: int | None
+) -> None:
+    view = services.catalog.role(arn("role", "bound"))
+    assert view is not None
+    assert "AIDA" in view.role.trust_policy
+    (result,) = ask(services, asking, role_arn=arn("role", "bound"), principal_arn=principal).evaluation_results
+    assert result.eval_decision == ("implicitDeny" if statement is None else "allowed")
+    shown = parse_policy(BOUND, PolicyKind.TRUST).statements
+    ends = [(found.start_position.column, found.end_position.column) for found in result.matched_statements]
+    wanted = [] if statement is None else [shown[statement]]
+    assert ends == [(one.start + 1, one.end) for one in wanted]
 
 
 @pytest.mark.parametrize(
