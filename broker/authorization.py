@@ -24,24 +24,22 @@ _SMALL_BYTES = 3_000
 _log = logging.getLogger(__name__)
 
 
-def authorize(services: Services, caller: Caller, action: str, resource: str) -> Identity:
-    """Let the caller's own policies decide, within its own account. Raises AccessDenied."""
+def authorize(
+    services: Services, caller: Caller, action: str, resource: str, more: Mapping[str, tuple[str, ...]] | None = None
+) -> Identity:
+    """Let the caller's own policies decide, within its own account; ``more`` are condition keys of the request.
+
+    Raises AccessDenied, with AWS's sentence.
+    """
     identity = load_identity(services, caller.authenticated())
-    context = caller_context(caller, identity)
+    context = {**caller_context(caller, identity), **(more or {})}
     request = AccessRequest(identity.principal, action, resource, identity.principal.account, context)
     policies = identity.policy_set()
     decision = decide(request, policies)
     if not decision.allowed:
-        raise denied(services, caller, request, policies, decision)
+        sentence = f"{unauthorized(identity.principal, action, resource)} {decision.sentence()}"
+        raise explained(services, caller, sentence, request, policies)
     return identity
-
-
-def denied(
-    services: Services, caller: Caller, request: AccessRequest, policies: PolicySet, decision: Decision
-) -> AccessDenied:
-    """The refusal of something that the caller asked of its own account: AWS's sentence with the type of policy."""
-    sentence = f"{unauthorized(request.principal, request.action, request.resource)} {decision.sentence()}"
-    return explained(services, caller, sentence, request, policies)
 
 
 def unauthorized(principal: Principal, action: str, resource: str) -> str:

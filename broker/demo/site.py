@@ -57,6 +57,8 @@ role_session_name = demo
 [services accredit]
 sts =
   endpoint_url = http://127.0.0.1:{port}
+iam =
+  endpoint_url = http://127.0.0.1:{port}
 """,
         encoding="utf-8",
     )
@@ -81,6 +83,8 @@ def _objects(issuer: str) -> str:
         Action="sts:AssumeRole",
         Condition={"StringEquals": {"sts:ExternalId": "ticket-4711"}},
     )
+    partner = _policy(Action="sts:GetWebIdentityToken", Resource="*")
+    explain = _policy(Action="sts:DecodeAuthorizationMessage", Resource="*")
     return f"""
 # The demonstration's own objects.
 
@@ -92,9 +96,17 @@ client_ids = ["sts.amazonaws.com"]
 name = "developer"
 trust_policy = '{federated}'
 
+  [[role.inline_policy]]
+  name = "tokens-for-partners"
+  document = '{partner}'
+
 [[role]]
 name = "auditor"
 trust_policy = '{chained}'
+
+  [[role.inline_policy]]
+  name = "explanations"
+  document = '{explain}'
 
 [[role]]
 name = "administrator"

@@ -13,22 +13,28 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import boto3
+import jwt
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from broker.audit.query import tail
 from broker.demo.idp import DemoIdentityProvider
 from broker.demo.site import SUBJECT, make_site, role, token_file, write_aws_config
+from broker.initialize import RootKey
 from broker.settings import load_settings
 from broker.store.engine import Database
 
 _START_SECONDS = 30
 _TOKEN_REFRESH_SECONDS = 300
 _READ_FLUSH_SECONDS = 0.2
+_PARTNER = "https://partner.example"
+_ENCODED = " Encoded authorization failure message: "
+_CALLS = 10
 
 
 class StepFailed(Exception):
@@ -44,15 +50,19 @@ class Story:
         self._port = port
         self._say = say
         self._idp = DemoIdentityProvider()
+        self._root: RootKey | None = None
         self._server: subprocess.Popen[bytes] | None = None
+        self._encoded = ""
 
     def run(self) -> None:
         """Every step, each announced by a tick. Raises StepFailed."""
         self._set_up()
         self._start()
         developer = self._federate()
-        self._chain(developer)
-        self._refuse(developer)
+        auditor = self._chain(developer)
+        encoded = self._refuse(developer)
+        self._explain(auditor, encoded)
+        self._sign(developer)
         self._show_audit()
 
     def keep_serving(self) -> None:
@@ -69,7 +79,7 @@ class Story:
         self._idp.close()
 
     def _set_up(self) -> None:
-        make_site(self.directory, self._idp.issuer, self._port)
+        self._root = make_site(self.directory, self._idp.issuer, self._port)
         write_aws_config(self.directory, self._port)
         self._write_token()
         self._tick(f"made {self.directory}: configuration, keys, SQLite database, three roles")
@@ -106,12 +116,15 @@ class Story:
         self._whoami(developer, "assumed-role/developer/demo")
         return developer
 
-    def _chain(self, developer: Any) -> None:
+    def _chain(self, developer: Any) -> Any:
         answer = developer.assume_role(RoleArn=role("auditor"), RoleSessionName="demo")
         self._tick("AssumeRole from these credentials into a second role")
-        self._whoami(self._sts(answer["Credentials"]), "assumed-role/auditor/demo")
+        auditor = self._sts(answer["Credentials"])
+        self._whoami(auditor, "assumed-role/auditor/demo")
+        return auditor
 
-    def _refuse(self, developer: Any) -> None:
+    def _refuse(self, developer: Any) -> str:
+        """The encoded message of the last refusal."""
         anonymous = self._sts()
         with self._refused("AccessDenied", "another branch's token"):
             anonymous.assume_role_with_web_identity(
@@ -126,6 +139,30 @@ class Story:
             )
         with self._refused("AccessDenied", "a role whose trust policy asks for an external id"):
             developer.assume_role(RoleArn=role("administrator"), RoleSessionName="demo")
+        return self._encoded
+
+    def _explain(self, auditor: Any, encoded: str) -> None:
+        answer = auditor.decode_authorization_message(EncodedMessage=encoded)
+        miss = json.loads(answer["DecodedMessage"])["nearestMiss"]
+        self._tick("DecodeAuthorizationMessage, for those who may: why the last request was denied")
+        self._detail(f"nearest miss:  {miss['sentence']}")
+
+    def _sign(self, developer: Any) -> None:
+        """A token of ours, verified as a relying party does it: by the published documents alone."""
+        assert self._root is not None
+        root = {"AccessKeyId": self._root.access_key_id, "SecretAccessKey": self._root.secret_access_key.reveal()}
+        issuer = self._client("iam", root).enable_outbound_web_identity_federation()["IssuerIdentifier"]
+        token = developer.get_web_identity_token(Audience=[_PARTNER], SigningAlgorithm="ES384")["WebIdentityToken"]
+        document = self._fetch(f"{issuer}/.well-known/openid-configuration")
+        keys = jwt.PyJWKSet.from_dict(self._fetch(document["jwks_uri"]))
+        key = keys[jwt.get_unverified_header(token)["kid"]]
+        claims = jwt.decode(token, key, algorithms=["ES384"], audience=_PARTNER, issuer=issuer)
+        self._tick(f"GetWebIdentityToken: a JWT for {_PARTNER}, verified from {document['jwks_uri']}")
+        self._detail(f"it says: sub = {claims['sub']}, until {datetime.fromtimestamp(claims['exp'], UTC):%H:%M:%S} UTC")
+
+    def _fetch(self, url: str) -> Any:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # our own, on loopback
+            return json.load(answer)
 
     @contextmanager
     def _refused(self, code: str, what: str) -> Iterator[None]:
@@ -136,24 +173,25 @@ class Story:
             if found["Code"] != code:
                 raise StepFailed(f"{what}: expected {code}, got {found['Code']}: {found['Message']}") from error
             self._tick(f"refused, {what}: {code}")
-            self._detail(f"the caller reads:  {found['Message']}")
-            self._detail(f"the record says:   {self._last_reason()}")
+            sentence, _, self._encoded = found["Message"].partition(_ENCODED)
+            self._detail(f"the caller reads:  {sentence}")
+            self._detail(f"the record says:   {self._reason(error.response['ResponseMetadata']['RequestId'])}")
         else:
             raise StepFailed(f"{what} was not refused")
 
-    def _last_reason(self) -> str:
-        event = self._events(1)[-1]
+    def _reason(self, request_id: str) -> str:
+        event = next(event for event in self._events(20) if event["requestID"] == request_id)
         return str(event.get("additionalEventData", {}).get("reason", ""))
 
     def _show_audit(self) -> None:
         events = [event for event in self._events(20) if event["eventSource"].endswith(".amazonaws.com")]
-        if len(events) != 7:
-            raise StepFailed(f"7 calls left {len(events)} audit events")
+        if len(events) != _CALLS:
+            raise StepFailed(f"{_CALLS} calls left {len(events)} audit events")
         self._tick("every call left exactly one audit event:")
         for event in events:
             who = event["userIdentity"]
             name = who.get("arn") or who.get("userName") or who["type"]
-            self._detail(f"{event['eventTime']}  {event['eventName']:26} {event.get('errorCode', 'ok'):21} {name}")
+            self._detail(f"{event['eventTime']}  {event['eventName']:35} {event.get('errorCode', 'ok'):21} {name}")
 
     def _events(self, count: int) -> list[dict[str, Any]]:
         time.sleep(_READ_FLUSH_SECONDS)  # records of read-only calls are on disk within 100 ms
@@ -171,9 +209,12 @@ class Story:
         self._tick(f"GetCallerIdentity: {arn}")
 
     def _sts(self, credentials: dict[str, Any] | None = None) -> Any:
+        return self._client("sts", credentials)
+
+    def _client(self, service: str, credentials: dict[str, Any] | None) -> Any:
         found = credentials or {}
         return boto3.client(
-            "sts",
+            service,
             endpoint_url=self.endpoint,
             region_name="us-east-1",
             aws_access_key_id=found.get("AccessKeyId", "unused"),

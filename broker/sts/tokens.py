@@ -7,20 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from broker.authorization import caller_context, decide, reason, request_tag_context
-from broker.callers import load_identity
+from broker.authorization import authorize, request_tag_context
 from broker.credentials.signer import SigningAlgorithm
 from broker.domain.secret import Secret
 from broker.domain.session import Tag
 from broker.errors import (
-    AccessDenied,
     OutboundFederationDisabled,
     SessionDurationEscalation,
     TokenTooLarge,
     ValidationFailed,
 )
 from broker.identifiers import new_uuid
-from broker.policy.evaluate import AccessRequest, PolicySet
 from broker.services import Caller, Identity, Services
 from broker.sts.role_sessions import parse_tags
 
@@ -86,8 +83,10 @@ def get_web_identity_token(
         DEFAULT_SECONDS if duration_seconds is None else duration_seconds,
         parse_tags(tags, ()),
     )
-    identity = load_identity(services, caller.authenticated())
-    _authorize(caller, identity, request)
+    verified = caller.authenticated().principal
+    resource = f"arn:aws:sts::{verified.account}:self"  # the caller itself (Service Authorization Reference, AWS STS)
+    for action in request.actions():
+        identity = authorize(services, caller, action, resource, request.context())
 
     account = identity.principal.account
     if not services.signing.is_enabled(account):
@@ -153,16 +152,3 @@ def _parse_algorithm(text: str) -> SigningAlgorithm:
         return SigningAlgorithm(text)
     except ValueError:
         raise ValidationFailed("SigningAlgorithm must be RS256 or ES384.") from None
-
-
-def _authorize(caller: Caller, identity: Identity, request: TokenRequest) -> None:
-    """The resource is the caller itself (Service Authorization Reference, AWS STS). Raises AccessDenied."""
-    principal = identity.principal
-    resource = f"arn:aws:sts::{principal.account}:self"
-    context = {**caller_context(caller, identity), **request.context()}
-    policies = PolicySet(identity=identity.policies, boundary=identity.boundary, session=identity.session_policies)
-    for action in request.actions():
-        decision = decide(AccessRequest(principal, action, resource, principal.account, context), policies)
-        if not decision.allowed:
-            sentence = f"User: {principal.arn} is not authorized to perform: {action} on resource: {resource}"
-            raise AccessDenied(f"{sentence} {decision.sentence()}", detail=reason(decision))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from broker.authorization import caller_context, decide, denied, request_tag_context
-from broker.callers import load_identity
+from broker.authorization import authorize, request_tag_context
 from broker.credentials.durations import user_session_seconds
 from broker.credentials.issuer import packed_policy_size
 from broker.domain.arn import federated_user_arn
@@ -15,8 +14,7 @@ from broker.domain.credentials import Credentials
 from broker.domain.principal import PrincipalKind
 from broker.domain.secret import Secret
 from broker.domain.session import PolicyDescriptor, Session, SessionKind, Tag
-from broker.policy.evaluate import AccessRequest
-from broker.services import Caller, Identity, Services
+from broker.services import Caller, Services
 from broker.sts.role_sessions import check_managed_policies, check_session_policy, parse_tags
 
 
@@ -91,11 +89,11 @@ def get_federation_token(
     """
     arns = check_session_policy(policy, policy_arns)
     passed = parse_tags(tags, ())
-    identity = load_identity(services, caller.authenticated())
-    principal = identity.principal
+    principal = caller.authenticated().principal
     arn = federated_user_arn(principal.account, name)
     caller.record.resources.append(arn)
-    _authorize(services, caller, identity, arn, passed)
+    for action in ("sts:GetFederationToken", *(("sts:TagSession",) if passed else ())):
+        authorize(services, caller, action, arn, request_tag_context(passed, passed))
     check_managed_policies(services, policy, arns, principal.account)
     packed = packed_policy_size(policy, arns, passed)
     root = principal.kind is PrincipalKind.ROOT
@@ -114,14 +112,3 @@ def get_federation_token(
     )
     credentials = services.issuer.issue(session, now=caller.now)
     return FederationToken(credentials, FederatedUser(f"{principal.account}:{name}", arn), packed)
-
-
-def _authorize(services: Services, caller: Caller, identity: Identity, arn: str, tags: Mapping[str, str]) -> None:
-    """``sts:GetFederationToken``, and ``sts:TagSession`` if tags are passed. Raises AccessDenied."""
-    context = {**caller_context(caller, identity), **request_tag_context(tags, tags)}
-    account = identity.principal.account
-    for action in ("sts:GetFederationToken", *(("sts:TagSession",) if tags else ())):
-        request, policies = AccessRequest(identity.principal, action, arn, account, context), identity.policy_set()
-        decision = decide(request, policies)
-        if not decision.allowed:
-            raise denied(services, caller, request, policies, decision)
