@@ -7,6 +7,7 @@ import hmac
 from datetime import datetime
 
 import pyotp
+from sqlalchemy import Connection
 
 from broker.credentials.sealing import seal, unseal
 from broker.domain.principal import Principal
@@ -47,16 +48,23 @@ class MfaVerifier:
             device = find_mfa_device(connection, serial_number)
         if device is None or not _belongs(device, principal):
             raise AccessDenied(_FAILED, detail="no such device of this user")
-        moment = int(now.timestamp())
+        with self._database.write() as connection:  # in turn: attempts made at once are counted each
+            problem = self._judge(connection, serial_number, token_code.reveal(), int(now.timestamp()))
+        if problem is not None:
+            raise AccessDenied(_WRONG, detail=problem)
+
+    def _judge(self, connection: Connection, serial_number: str, code: str, moment: int) -> str | None:
+        """Use the code up, or count the failure; what is wrong with it."""
+        device = find_mfa_device(connection, serial_number)
+        if device is None:
+            return "the device is gone"
         if device.failures >= _FREE_FAILURES and moment < device.failed_at + _PAUSE_SECONDS:
-            raise AccessDenied(_FAILED, detail="too many wrong codes; codes are not looked at for a minute")
-        step = _matching_step(open_seed(self._master_key, device), token_code.reveal(), moment)
-        with self._database.write() as connection:
-            if step is None:
-                count_failure(connection, serial_number, moment)
-            accepted = step is not None and accept_step(connection, serial_number, step)
-        if not accepted:
-            raise AccessDenied(_WRONG, detail="wrong code" if step is None else "the code was used before")
+            return "too many wrong codes: none is looked at for a minute"
+        step = _matching_step(open_seed(self._master_key, device), code, moment)
+        if step is None:
+            count_failure(connection, serial_number, moment)
+            return "wrong code"
+        return None if accept_step(connection, serial_number, step) else "the code was used before"
 
 
 def seal_seed(master_key: bytes, serial_number: str, seed: str) -> bytes:

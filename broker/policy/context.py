@@ -81,6 +81,8 @@ def request_context(
         "aws:CurrentTime": (f"{now.isoformat()[:19]}Z",),
         "aws:EpochTime": (str(int(now.timestamp())),),
         "aws:SecureTransport": ("true" if secure_transport else "false",),
+        "aws:ViaAWSService": ("false",),
+        "aws:PrincipalIsAWSService": ("false",),
     }
     if source_ip is not None:
         keys["aws:SourceIp"] = (source_ip,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -99,12 +100,14 @@ def parse_role_arn(text: str) -> Arn:
 
 
 def parse_tags(tags: Sequence[Tag], transitive_tag_keys: Sequence[str]) -> dict[str, str]:
-    """Passed session tags. Raises ValidationFailed for doubled or reserved keys."""
+    """Passed session tags. Raises ValidationFailed for doubled or reserved keys, and for texts not in NFC."""
     keys = [tag.key.lower() for tag in tags]
     if len(set(keys)) != len(keys):
         raise ValidationFailed("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
     if len(keys) > MAX_SESSION_TAGS:
         raise LimitExceeded(f"The number of session tags exceeds the limit of {MAX_SESSION_TAGS}.")
+    if not all(unicodedata.is_normalized("NFC", text) for tag in tags for text in (tag.key, tag.value)):
+        raise ValidationFailed("Tags must be in Unicode normalization form C.")  # two spellings would look the same
     if any(key.startswith(_TAG_KEY_RESERVED) for key in keys):
         raise ValidationFailed("Tag keys that start with aws: are reserved.")
     if missing := [key for key in transitive_tag_keys if key.lower() not in keys]:

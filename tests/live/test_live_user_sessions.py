@@ -196,7 +196,7 @@ def test_guessing_is_slowed_down(site: BrokerServer, keys: dict[str, Keys]) -> N
     for _ in range(5):
         with refused("AccessDenied", message="invalid MFA one time pass code"):
             sts.get_session_token(SerialNumber=serial("dave"), TokenCode=code("dave", 7))
-    with refused("AccessDenied", message="unable to validate") as refusal:
+    with refused("AccessDenied", message="invalid MFA one time pass code") as refusal:
         sts.get_session_token(SerialNumber=serial("dave"), TokenCode=code("dave"))
     event = site.event(refusal.request_id)
     assert "too many wrong codes" in event["additionalEventData"]["reason"]

@@ -26,6 +26,7 @@ from broker.settings import load_settings
 from broker.store.engine import Database
 from broker.store.schema import migrate
 from broker.sts.assume_role import AssumedRole, assume_role
+from broker.sts.role_sessions import parse_tags
 
 ACCOUNT, FOREIGN = "123456789012", "210987654321"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -245,3 +246,11 @@ def test_sts_09_sessions_older_than_the_revocation_may_nothing(services: Service
     old = caller(services, "revoked", issued_at=NOW - timedelta(seconds=1))
     with pytest.raises(AccessDenied):
         authorize(services, old, "sts:GetAccessKeyInfo", "*")
+
+
+@pytest.mark.parametrize("tag", [Tag("cafe\u0301", "x"), Tag("x", "cafe\u0301")])
+def test_sts_06_a_tag_has_one_spelling(tag: Tag) -> None:
+    """What looks like a composed letter and is not would be another tag to every policy."""
+    with pytest.raises(ValidationFailed, match="normalization"):
+        parse_tags([tag], ())
+    assert parse_tags([Tag("caf\u00e9", "x")], ()) == {"caf\u00e9": "x"}
