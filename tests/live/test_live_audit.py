@@ -48,7 +48,7 @@ def _garbage(broker: BrokerServer, ci: Keys, token: str) -> list[wire.Answer]:
         wire.call(broker, ci, "AssumeRole"),
         wire.call(broker, ci, "AssumeRole", RoleArn=role_arn("absent"), RoleSessionName="audit"),
         wire.call(broker, ci, "AssumeRole", RoleArn=role_arn("auditor"), RoleSessionName="audit", Policy="{"),
-        wire.call(broker, ci, "GetSessionToken"),
+        wire.call(broker, ci, "AssumeRoot"),
         wire.call(broker, broker.root, "AssumeRole", RoleArn=role_arn("auditor"), RoleSessionName="audit"),
         wire.post(broker, wire.form("AssumeRoleWithWebIdentity", WebIdentityToken="a.b.c", **web)),
         wire.post(broker, wire.form("AssumeRoleWithWebIdentity", WebIdentityToken=token[:-8], **web)),

@@ -30,9 +30,7 @@ def _record(**values: object) -> CallRecord:
 
 
 def test_the_fields_of_cloudtrail() -> None:
-    session = Session(
-        "123456789012", "arn:aws:iam::123456789012:role/a/b", "AROA1", "s", NOW, NOW + timedelta(hours=1)
-    )
+    session = Session("123456789012", "arn:aws:iam::123456789012:role/a/b", "AROA1", "s", NOW, NOW + timedelta(hours=1))
     principal = Principal(
         PrincipalKind.ROLE_SESSION, "123456789012", "arn:aws:sts::123456789012:assumed-role/b/s", "AROA1:s"
     )
