@@ -30,6 +30,10 @@ class MalformedQueryString(BrokerError):
     """The form cannot be read."""
 
 
+class MalformedBody(BrokerError):
+    """The JSON of a request's body cannot be read."""
+
+
 class InvalidParameter(BrokerError):
     """A parameter is unknown, doubled, or not of its type."""
 
@@ -68,6 +72,8 @@ class WireError:
     sender: bool = True
     encoded: str = ""
     """The sealed explanation of a denial."""
+    reason: str = ""
+    """The JSON protocols' word for what is wrong with a request that is not valid."""
 
     def text(self) -> str:
         """The message as the caller gets it."""
@@ -98,6 +104,7 @@ TABLE: Mapping[type[Exception], tuple[str, int]] = {
     InvalidAction: ("InvalidAction", 400),
     UnsupportedOperation: ("UnsupportedOperation", 400),
     MalformedQueryString: ("MalformedQueryString", 404),
+    MalformedBody: ("SerializationException", 400),
     InvalidParameter: ("InvalidParameterValue", 400),
     RequestEntityTooLarge: ("RequestEntityTooLarge", 413),
     MissingAuthenticationToken: ("MissingAuthenticationToken", 403),
@@ -118,3 +125,39 @@ def wire_error(error: BrokerError | ProviderError) -> WireError:
     """The wire's form of a refusal; of a class without a row, that of the nearest base that has one."""
     code, status = next((TABLE[kind] for kind in type(error).__mro__ if kind in TABLE), TABLE[InternalFailure])
     return WireError(code, error.message, status, status < 500, getattr(error, "encoded", ""))
+
+
+_INVALID = "ValidationException"
+
+JSON_TABLE: Mapping[type[Exception], tuple[str, int, str]] = {
+    errors.ValidationFailed: (_INVALID, 400, "fieldValidationFailed"),
+    errors.AccessDenied: ("AccessDeniedException", 403, ""),
+    errors.InvalidClientToken: ("UnrecognizedClientException", 403, ""),
+    errors.SessionExpired: ("ExpiredTokenException", 403, ""),
+    errors.AuditUnavailable: ("ServiceUnavailableException", 503, ""),
+    errors.Unavailable: ("ServiceUnavailableException", 503, ""),
+    errors.ConfigurationError: ("InternalServerException", 500, ""),
+    MalformedQueryString: (_INVALID, 400, "cannotParse"),
+    MalformedBody: (_INVALID, 400, "cannotParse"),
+    InvalidParameter: (_INVALID, 400, "fieldValidationFailed"),
+    RequestEntityTooLarge: ("RequestEntityTooLargeException", 413, ""),
+    MissingAuthenticationToken: ("MissingAuthenticationTokenException", 403, ""),
+    IncompleteSignature: ("IncompleteSignatureException", 403, ""),
+    SignatureDoesNotMatch: ("InvalidSignatureException", 403, ""),
+    RequestExpired: ("InvalidSignatureException", 403, ""),
+    InternalFailure: ("InternalServerException", 500, ""),
+}
+"""What the JSON protocols call otherwise: code, status, and the reason of a ValidationException.
+
+Access Analyzer API Reference, "Common errors" and "ValidationException".
+"""
+
+
+def json_error(error: BrokerError | ProviderError) -> WireError:
+    """The JSON protocols' form of a refusal; what has no row of its own there is told as elsewhere."""
+    wire = wire_error(error)
+    row = next((JSON_TABLE[kind] for kind in type(error).__mro__ if kind in JSON_TABLE), None)
+    if row is None:
+        return wire
+    code, status, reason = row
+    return WireError(code, wire.message, status, status < 500, wire.encoded, reason)

@@ -22,7 +22,10 @@ Extension = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of a service. ``result_wrapper`` is the element around the members of the answer."""
+    """One operation of a service. ``result_wrapper`` is the element around the members of the answer.
+
+    ``method`` and ``path`` tell operations of the rest-json protocol apart; all of the query protocol have the same.
+    """
 
     name: str
     namespace: str
@@ -30,6 +33,8 @@ class Operation:
     input_shape: Any
     output_shape: Any
     result_wrapper: str | None
+    method: str = "POST"
+    path: str = "/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class Service:
     """One service of one API version."""
 
     name: str
+    protocol: str
     api_version: str
     xml_namespace: str
     signing_name: str
@@ -59,9 +65,9 @@ def load_service(name: str, extension: Extension | None = None) -> Service:
     data = loader.load_data(f"{name}/{version}/service-2")
     added = {part: {**data[part], **found} for part, found in (extension or {}).items()}
     model = ServiceModel({**data, **added}, name)
-    namespace = model.metadata["xmlNamespace"]
+    namespace = model.metadata.get("xmlNamespace", "")
     operations = {item: _operation(model.operation_model(item), namespace) for item in model.operation_names}
-    return Service(name, model.api_version, namespace, model.signing_name, operations)
+    return Service(name, model.metadata["protocol"], model.api_version, namespace, model.signing_name, operations)
 
 
 def wire_name(name: str, shape: Any) -> str:
@@ -80,4 +86,6 @@ def _operation(model: OperationModel, namespace: str) -> Operation:
         input_shape=model.input_shape,
         output_shape=output,
         result_wrapper=output.serialization.get("resultWrapper") if output is not None else None,
+        method=model.http["method"],
+        path=model.http["requestUri"],
     )

@@ -10,13 +10,14 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from botocore import xform_name
 
-from broker.aws.codec.query import compile_input
-from broker.aws.codec.xml import compile_output
+from broker.analysis.validate_policy import validate_policy
+from broker.aws.codec import query, restjson, xml
 from broker.aws.errors import InvalidParameter
-from broker.aws.model import Operation, load_extensions, load_service
+from broker.aws.model import Operation, Service, load_extensions, load_service
 from broker.domain.session import PolicyDescriptor, Tag
 from broker.iam.context_keys import get_context_keys_for_custom_policy, get_context_keys_for_principal_policy
 from broker.iam.outbound_federation import (
@@ -51,6 +52,9 @@ class Entry:
 
 
 OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
+    "accessanalyzer": {
+        "ValidatePolicy": Entry(validate_policy, Effect.READ),
+    },
     "sts": {
         "AssumeRole": Entry(assume_role, Effect.ISSUE),
         "AssumeRoleWithWebIdentity": Entry(assume_role_with_web_identity, Effect.ISSUE),
@@ -76,6 +80,12 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
 STRUCTURES: Mapping[str, Callable[..., object]] = {"Tag": Tag, "PolicyDescriptorType": PolicyDescriptor}
 """Shapes that arrive as one of our types."""
 
+_CODECS: Mapping[str, tuple[Callable[..., Any], Callable[[Operation], Callable[[object, str], bytes]]]] = {
+    "query": (query.compile_input, xml.compile_output),
+    "rest-json": (restjson.compile_input, restjson.compile_output),
+}
+"""Protocol of a service model -> compilers of an operation's input and output."""
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -85,56 +95,62 @@ class Served:
     service: str
     event_source: str
     namespace: str
+    method: str
+    path: str
     authenticated: bool
     effect: Effect
     handler: Callable[..., object]
-    parse: Callable[[Mapping[str, str]], dict[str, object]]
+    parse: Callable[[Any], dict[str, object]]
+    """Of what the protocol has read: the parameters of a form, or a ``RestRequest``."""
     render: Callable[[object, str], bytes]
-    refused: frozenset[str]
-    """Parameters of the model that the handler does not take."""
+    refused: Mapping[str, str]
+    """Argument -> parameter of the model, where the handler does not take it."""
 
-    def arguments(self, parameters: Mapping[str, str]) -> dict[str, object]:
-        """The handler's arguments. Raises ValidationFailed, InvalidParameter."""
-        if self.refused and (refused := {name.partition(".")[0] for name in parameters} & self.refused):
-            raise InvalidParameter(f"The parameter {min(refused)} of {self.name} is not supported.")
-        return self.parse(parameters)
+    def arguments(self, parameters: Any) -> dict[str, object]:
+        """The handler's arguments. Raises ValidationFailed, InvalidParameter, and what the protocol's parser raises."""
+        found = self.parse(parameters)
+        if self.refused and (refused := found.keys() & self.refused.keys()):
+            raise InvalidParameter(f"The parameter {self.refused[min(refused)]} of {self.name} is not supported.")
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
     """One version of one service: what is served of it, and what else its model has."""
 
+    protocol: str
+    version: str
     namespace: str
     served: Mapping[str, Served]
     known: frozenset[str]
 
 
-def load_apis() -> dict[str, Api]:
-    """API version -> API."""
-    apis = {}
+def load_apis() -> list[Api]:
+    """Everything that is served, compiled."""
     extensions = load_extensions()
-    for name, entries in OPERATIONS.items():
-        service = load_service(name, extensions.get(name))
-        served = {
-            action: _serve(service.signing_name, service.xml_namespace, service.operations[action], entry)
-            for action, entry in entries.items()
-        }
-        apis[service.api_version] = Api(service.xml_namespace, served, frozenset(service.operations))
-    return apis
+    return [_load_api(load_service(name, extensions.get(name)), entries) for name, entries in OPERATIONS.items()]
 
 
-def _refused(operation: Operation, entry: Entry) -> frozenset[str]:
+def _load_api(service: Service, entries: Mapping[str, Entry]) -> Api:
+    served = {action: _serve(service, service.operations[action], entry) for action, entry in entries.items()}
+    return Api(service.protocol, service.api_version, service.xml_namespace, served, frozenset(service.operations))
+
+
+def _refused(operation: Operation, entry: Entry) -> dict[str, str]:
     taken = inspect.signature(entry.handler).parameters
     members = operation.input_shape.members if operation.input_shape is not None else {}
-    return frozenset(name for name in members if xform_name(name) not in taken)
+    return {xform_name(name): name for name in members if xform_name(name) not in taken}
 
 
-def _serve(service: str, namespace: str, operation: Operation, entry: Entry) -> Served:
+def _serve(service: Service, operation: Operation, entry: Entry) -> Served:
+    compile_input, compile_output = _CODECS[service.protocol]
     return Served(
         name=operation.name,
-        service=service,
-        event_source=f"{service}.amazonaws.com",
-        namespace=namespace,
+        service=service.signing_name,
+        event_source=f"{service.signing_name}.amazonaws.com",
+        namespace=service.xml_namespace,
+        method=operation.method,
+        path=operation.path,
         authenticated=operation.authenticated,
         effect=entry.effect,
         handler=entry.handler,

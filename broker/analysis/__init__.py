@@ -1,0 +1,1 @@
+"""Use cases of policy analysis: Access Analyzer's calls."""

@@ -1,0 +1,154 @@
+"""The protocols that AWS's clients speak to us: which operation a request asks for, and the form of the answer.
+
+``load_protocols`` is the one place that chooses: a path has one protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from broker.audit.event import CallRecord
+from broker.aws.codec import restjson, xml
+from broker.aws.codec.query import parse_form
+from broker.aws.errors import (
+    InvalidAction,
+    MissingAction,
+    RequestEntityTooLarge,
+    UnsupportedOperation,
+    WireError,
+    json_error,
+    wire_error,
+)
+from broker.aws.operations import Api, Served, load_apis
+from broker.errors import BrokerError
+from broker.wsgi import Environ
+from providers.errors import ProviderError
+
+_DEFAULT_VERSION = "2011-06-15"
+Asked = tuple[Served, Any, bytes]
+"""The operation, what ``Served.arguments`` makes the arguments of, and the raw body."""
+
+
+class WireProtocol(Protocol):
+    """What the endpoint needs to know of a protocol."""
+
+    content_type: str
+
+    def takes(self, environ: Environ) -> bool:
+        """Whether the request is a call; else it is a person's."""
+
+    def read(self, environ: Environ, max_body: int, record: CallRecord) -> Asked:
+        """What is asked for; the record learns its name. Raises BrokerError."""
+
+    def wire_error(self, error: BrokerError | ProviderError) -> WireError:
+        """The protocol's code and status of a refusal."""
+
+    def render_error(self, error: WireError, served: Served | None, request_id: str) -> bytes:
+        """The body that tells a refusal."""
+
+    def error_headers(self, error: WireError) -> list[tuple[str, str]]:
+        """The headers that tell it."""
+
+
+def load_protocols(path_prefix: str) -> dict[str, WireProtocol]:
+    """Path -> the protocol that is spoken there, also below ``path_prefix``."""
+    apis = load_apis()
+    query = Query({api.version: api for api in apis if api.protocol == "query"})
+    found: dict[str, WireProtocol] = {"/": query, path_prefix or "/": query, f"{path_prefix}/": query}
+    for api in apis:
+        if api.protocol == "rest-json":
+            for served in api.served.values():
+                found[served.path] = found[path_prefix + served.path] = RestJson(served)
+    return found
+
+
+class Query:
+    """The query protocol: a form whose ``Action`` and ``Version`` name the operation, answered in XML."""
+
+    content_type = "text/xml"
+
+    def __init__(self, apis: Mapping[str, Api]) -> None:
+        self._apis = apis
+
+    def takes(self, environ: Environ) -> bool:
+        """A POST, or a GET that names an action or is signed."""
+        if environ["REQUEST_METHOD"] == "POST":
+            return True
+        query: str = environ["QUERY_STRING"]
+        signed: Any = environ.get("HTTP_AUTHORIZATION", "")
+        return environ["REQUEST_METHOD"] == "GET" and (
+            "Action=" in query or "X-Amz-" in query or signed.startswith("AWS4")
+        )
+
+    def read(self, environ: Environ, max_body: int, record: CallRecord) -> Asked:
+        body = read_body(environ, max_body)
+        parameters = parse_form(environ["QUERY_STRING"], body, environ.get("CONTENT_TYPE", ""))
+        return self._operation(parameters, record), parameters, body
+
+    def _operation(self, parameters: Mapping[str, str], record: CallRecord) -> Served:
+        action = parameters.get("Action")
+        if not action:
+            raise MissingAction("The request must contain the parameter Action.")
+        record.event_name = action
+        version = parameters.get("Version", _DEFAULT_VERSION)
+        api = self._apis.get(version)
+        if api is None or action not in api.known:
+            raise InvalidAction(f"Could not find operation {action[:128]} for version {version[:32]}")
+        served = api.served.get(action)
+        if served is None:
+            raise UnsupportedOperation(f"The operation {action} is not supported by this endpoint.")
+        record.event_source = served.event_source
+        return served
+
+    def wire_error(self, error: BrokerError | ProviderError) -> WireError:
+        return wire_error(error)
+
+    def render_error(self, error: WireError, served: Served | None, request_id: str) -> bytes:
+        namespace = served.namespace if served else self._apis[_DEFAULT_VERSION].namespace
+        return xml.render_error(error.code, error.text(), error.sender, request_id, namespace)
+
+    def error_headers(self, error: WireError) -> list[tuple[str, str]]:
+        return []
+
+
+class RestJson:
+    """The rest-json protocol, of the one operation that a path stands for."""
+
+    content_type = restjson.CONTENT_TYPE
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+
+    def takes(self, environ: Environ) -> bool:
+        return bool(environ["REQUEST_METHOD"] == self._served.method)
+
+    def read(self, environ: Environ, max_body: int, record: CallRecord) -> Asked:
+        record.event_name, record.event_source = self._served.name, self._served.event_source
+        body = read_body(environ, max_body)
+        request = restjson.RestRequest(environ["QUERY_STRING"], environ.get("CONTENT_TYPE", ""), body)
+        return self._served, request, body
+
+    def wire_error(self, error: BrokerError | ProviderError) -> WireError:
+        return json_error(error)
+
+    def render_error(self, error: WireError, served: Served | None, request_id: str) -> bytes:
+        return restjson.render_error(error)
+
+    def error_headers(self, error: WireError) -> list[tuple[str, str]]:
+        return [("x-amzn-ErrorType", error.code)]
+
+
+def read_body(environ: Environ, limit: int) -> bytes:
+    """The raw body. One of more than ``limit`` bytes is refused unread: raises RequestEntityTooLarge."""
+    length = environ.get("CONTENT_LENGTH") or ""
+    body: bytes = b""
+    if length.isascii() and length.isdecimal():
+        if int(length) > limit:
+            raise RequestEntityTooLarge(f"The request body exceeds {limit} bytes.")
+        body = environ["wsgi.input"].read(int(length)) if int(length) else b""
+    elif "HTTP_TRANSFER_ENCODING" in environ:
+        body = environ["wsgi.input"].read(limit + 1)
+        if len(body) > limit:
+            raise RequestEntityTooLarge(f"The request body exceeds {limit} bytes.")
+    return body
