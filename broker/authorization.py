@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from broker.authorization_messages import encode_message, fits
+from broker.authorization_messages import LIMIT_BYTES, encode_message
 from broker.callers import load_identity
 from broker.domain.principal import Principal
 from broker.domain.session import Session
@@ -17,9 +17,6 @@ from broker.policy.explain import Trace, explain
 from broker.services import Caller, Identity, Services
 
 Context = dict[str, tuple[str, ...]]
-
-_SMALL_BYTES = 3_000
-"""Of an explanation that does not fit into a message: the deciding part is kept."""
 
 _log = logging.getLogger(__name__)
 
@@ -51,14 +48,10 @@ def explained(
     services: Services, caller: Caller, sentence: str, request: AccessRequest, policies: PolicySet
 ) -> AccessDenied:
     """A refusal with its reasons: in the audit record, and sealed for those who may have them decoded."""
-    trace = explain(request, policies)
+    trace = _own_side(explain(request, policies))
     miss = trace.nearest_miss
-    nearest = f"; nearest miss: {miss.sentence()}" if miss is not None else ""
-    detail = reason(trace.decision) + nearest
-    explanation = _own_side(trace).as_json()
-    if not fits(explanation):
-        explanation = _own_side(trace).as_json(_SMALL_BYTES)
-    encoded = encode_message(services.ring, request.resource_account, explanation, caller.now)
+    detail = reason(trace.decision) + (f"; nearest miss: {miss.sentence()}" if miss is not None else "")
+    encoded = encode_message(services.ring, request.resource_account, trace.as_json(LIMIT_BYTES), caller.now)
     return AccessDenied(sentence, detail=detail, encoded=encoded)
 
 
@@ -75,10 +68,12 @@ def _own_side(trace: Trace) -> Trace:
     if trace.request.principal.account == trace.request.resource_account:
         return trace
     kept = tuple(policy for policy in trace.policies if policy.type is PolicyType.RESOURCE)
-    miss = trace.nearest_miss
-    return replace(
-        trace, policies=kept, nearest_miss=miss if miss and miss.policy_type is PolicyType.RESOURCE else None
-    )
+    miss, decision = trace.nearest_miss, trace.decision
+    if decision.policy_type is not PolicyType.RESOURCE:
+        decision = replace(decision, source=None, statement=None)
+    if miss is not None and miss.policy_type is not PolicyType.RESOURCE:
+        miss = None
+    return replace(trace, policies=kept, decision=decision, nearest_miss=miss)
 
 
 def decide(request: AccessRequest, policies: PolicySet) -> Decision:

@@ -138,7 +138,9 @@ def _owner(services: Services, session: Session) -> _Owner | None:
     if session.owner_id == session.account:
         return {}, (), None
     user = services.catalog.user(session.owner_id)
-    return None if user is None else (user.user.tags, user.identity, user.boundary)
+    if user is None or user.user.arn != session.owner_arn:
+        return None
+    return user.user.tags, user.identity, user.boundary
 
 
 def _session_policies(services: Services, session: Session) -> tuple[PolicySource, ...] | None:

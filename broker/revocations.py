@@ -25,13 +25,14 @@ class Revocations:
         found = self._current()
         if not found:
             return False
-        issued_at = int(session.issued_at.timestamp())
+        # a session that was chained while the news travelled is as old as its chain
+        issued_at = int((session.chain_started_at or session.issued_at).timestamp())
         for chained in (access_key_id, *session.ancestors):
             if (RevocationKind.SESSION, "", "", chained) in found:
                 return True
         names = []
-        if session.source_identity is not None:
-            names.append((RevocationKind.SOURCE_IDENTITY, session.account, "", session.source_identity))
+        if session.source_identity is not None and session.source_account is not None:
+            names.append((RevocationKind.SOURCE_IDENTITY, session.source_account, "", session.source_identity))
         if session.subject is not None:
             provider, subject = session.subject
             names.append((RevocationKind.SUBJECT, "", provider, subject))

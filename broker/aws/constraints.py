@@ -33,6 +33,15 @@ def missing(path: str) -> str:
     return f"Value null at '{path}' failed to satisfy constraint: Member must not be null"
 
 
+_SECRET_SHAPES = frozenset({"tokenCodeType", "authenticationCodeType"})
+"""Not marked ``sensitive`` in AWS's models, but a code of a moment ago is worth trying."""
+
+
+def is_secret(shape: Any) -> bool:
+    """Whether a value of this shape is shown nowhere: not in an answer, a log or the audit record."""
+    return bool(shape.metadata.get("sensitive")) or shape.name in _SECRET_SHAPES
+
+
 def compile_string(shape: Any) -> StringCheck | None:
     """A check of length, pattern and enum; None if the shape has no constraint."""
     metadata = shape.metadata
@@ -41,7 +50,7 @@ def compile_string(shape: Any) -> StringCheck | None:
     enum: Sequence[str] | None = metadata.get("enum")
     fullmatch = java_pattern(pattern).fullmatch if pattern else None
     allowed = frozenset(enum) if enum else None
-    sensitive = bool(metadata.get("sensitive"))
+    sensitive = is_secret(shape)
     if least is None and most is None and fullmatch is None and allowed is None:
         return None
 

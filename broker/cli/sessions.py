@@ -12,12 +12,13 @@ import click
 
 from broker.audit.event import CallRecord, render
 from broker.audit.sessions import live_sessions
-from broker.credentials.keyids import account_of
+from broker.credentials.keyids import TEMPORARY, account_of
 from broker.credentials.keyring import LONGEST_SESSION_SECONDS
 from broker.identifiers import new_uuid
 from broker.settings import load_settings
 from broker.store.audit_events import append_records
 from broker.store.engine import Database
+from broker.store.identity_providers import list_providers
 from broker.store.revocations import Revocation, RevocationKind, delete_revocations, list_revocations, put_revocation
 
 
@@ -70,25 +71,30 @@ def revoke(
     provider: str | None,
 ) -> None:
     """End sessions now, on every node within two seconds. Whoever may sign in again can get a new one."""
-    now = datetime.now(UTC)
-    moment = int(now.timestamp())
     named = [text for text in (access_key_id, source_identity, subject) if text]
     if len(named) != 1:
         raise click.UsageError("give one of --session, --source-identity and --subject")
     if access_key_id:
         account_of(access_key_id)
-        row = Revocation(RevocationKind.SESSION, "", "", access_key_id, moment)
+        if not access_key_id.startswith(TEMPORARY):
+            raise click.UsageError("--session takes the access key id of temporary credentials (ASIA…)")
+        kind, owner, value = RevocationKind.SESSION, "", access_key_id
     elif source_identity:
         if not account:
             raise click.UsageError("--source-identity needs --account")
-        row = Revocation(RevocationKind.SOURCE_IDENTITY, account, "", source_identity, moment)
+        kind, owner, value = RevocationKind.SOURCE_IDENTITY, account, source_identity
     else:
         if not provider:
             raise click.UsageError("--subject needs --provider")
-        row = Revocation(RevocationKind.SUBJECT, "", provider, named[0], moment)
+        kind, owner, value = RevocationKind.SUBJECT, "", named[0]
     database = Database(load_settings(directory).store.url, directory)
     try:
         with database.change() as connection:
+            if kind is RevocationKind.SUBJECT and provider not in {found.arn for found in list_providers(connection)}:
+                raise click.UsageError(f"there is no identity provider {provider}")
+            now = datetime.now(UTC)  # after waiting for the turn to write: what was issued until then is over
+            moment = int(now.timestamp())
+            row = Revocation(kind, owner, provider or "" if kind is RevocationKind.SUBJECT else "", value, moment)
             delete_revocations(connection, before=moment - LONGEST_SESSION_SECONDS)
             put_revocation(connection, row)
             append_records(connection, [_event(now, row)])

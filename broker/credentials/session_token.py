@@ -60,6 +60,8 @@ class _Claims(msgspec.Struct, array_like=True, frozen=True):
     kind: str
     ancestors: tuple[str, ...]
     subject: tuple[str, str] | None
+    chain_started_at: int | None
+    source_account: str | None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -148,6 +150,8 @@ def _pack(session: Session) -> bytes:
             session.kind.value,
             session.ancestors,
             session.subject,
+            int(session.chain_started_at.timestamp()) if session.chain_started_at else None,
+            session.source_account,
         )
     )
     if len(packed) > _MAX_SESSION_BYTES:
@@ -183,4 +187,6 @@ def _unpack(packed: bytes) -> Session:
         _KINDS[claims.kind],
         claims.ancestors,
         claims.subject,
+        datetime.fromtimestamp(claims.chain_started_at, UTC) if claims.chain_started_at is not None else None,
+        claims.source_account,
     )

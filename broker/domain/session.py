@@ -41,6 +41,8 @@ class Session:
     (``issuer:sub``, ``issuer:aud``, …); ``provider`` is the value of ``aws:FederatedProvider``.
     ``ancestors`` are the access key ids of the sessions that it was chained from, ``subject`` is the external
     subject at the chain's beginning with its provider's ARN: revoking any of them ends this session too.
+    ``chain_started_at`` is when the chain's first session was issued (None for that one), ``source_account`` the
+    account in which the source identity was set.
     """
 
     account: str
@@ -61,3 +63,5 @@ class Session:
     kind: SessionKind = SessionKind.ROLE
     ancestors: tuple[str, ...] = ()
     subject: tuple[str, str] | None = None
+    chain_started_at: datetime | None = None
+    source_account: str | None = None

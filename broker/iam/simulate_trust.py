@@ -20,7 +20,7 @@ from broker.iam.context_entries import ContextEntry, parse_context
 from broker.iam.context_keys import condition_keys, unique_keys
 from broker.iam.external_identities import Attribute, subject_of_attributes, subject_of_token
 from broker.iam.policy_inputs import compile_input
-from broker.iam.simulated_principals import foreign_principal, live_principal, named_principal
+from broker.iam.simulated_principals import find_live_principal, named_principal
 from broker.iam.simulated_requests import (
     ALLOWED,
     EVERYTHING,
@@ -33,6 +33,7 @@ from broker.iam.simulated_requests import (
     matched_statement,
 )
 from broker.policy.binding import shown_document
+from broker.policy.compile import compile_document
 from broker.policy.context import Context, request_context
 from broker.policy.decision import PolicyType
 from broker.policy.document import Effect, PolicyDocument, PolicyKind, parse_policy
@@ -200,8 +201,8 @@ def _role(services: Services, caller: Caller, arn: str | None, document: str | N
     if view is None:
         raise NotFound(f"The role with ARN {arn[:256]} cannot be found.")
     caller.record.resources.append(arn)
-    trust = PolicySource(TRUST_POLICY, view.trust.policy)
-    return _Role(own, arn, trust, view.role.tags, _shown(services, trust.policy.document.text))
+    shown = _shown(services, view.trust.policy.document.text)  # principals by their ARNs, as far as they exist
+    return _Role(own, arn, PolicySource(TRUST_POLICY, compile_document(shown)), view.role.tags, shown)
 
 
 def _shown(services: Services, document: str) -> PolicyDocument:
@@ -217,11 +218,14 @@ def _shown(services: Services, document: str) -> PolicyDocument:
 def _principal_identity(services: Services, caller: Caller, own: str, arn: str) -> _Identity:
     """3. Of the caller's account with its own policies, for those who may simulate these; else by its ARN alone."""
     if named_principal(arn, "PrincipalArn").principal.account != own:
-        foreign = foreign_principal(services, arn, "PrincipalArn")
+        foreign = named_principal(arn, "PrincipalArn")  # nothing of another account is read
         allowed = PolicySet(identity=(EVERYTHING,))
         return _Identity("sts:AssumeRole", foreign.principal, allowed, foreign.context(), {}, None, evaluated=False)
-    authorize(services, caller, "iam:SimulatePrincipalPolicy", arn)
-    live = live_principal(services, own, arn)
+    live = find_live_principal(services, own, arn)
+    resource = arn if live is None else live.principal.role_arn or live.principal.arn
+    authorize(services, caller, "iam:SimulatePrincipalPolicy", resource)  # of a session: on its role
+    if live is None:
+        raise NotFound(f"The principal {arn[:256]} cannot be found.")
     policies = PolicySet(identity=live.policies, boundary=live.boundary)
     return _Identity("sts:AssumeRole", live.principal, policies, live.context(), {}, None, evaluated=True)
 

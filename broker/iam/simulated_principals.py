@@ -79,20 +79,12 @@ def live_entity(services: Services, account: str, arn: str) -> Simulated:
     return _loaded(services, entity, _SESSION_NAME)
 
 
-def live_principal(services: Services, account: str, arn: str) -> Simulated:
-    """As ``live_entity``, a role session too. Raises NotFound."""
+def find_live_principal(services: Services, account: str, arn: str) -> Simulated | None:
+    """As ``live_entity``, a role session too."""
     entity, session_name = _find(services, arn)
     if entity is None or entity.account != account:
-        raise NotFound(f"The principal {arn[:256]} cannot be found.")
+        return None
     return _loaded(services, entity, session_name)
-
-
-def foreign_principal(services: Services, arn: str, parameter: str) -> Simulated:
-    """A principal of another account. Nothing of its own is read but the unique id, by which trust policies know it.
-    Raises ValidationFailed as ``named_principal``."""
-    named = named_principal(arn, parameter)
-    entity, session_name = _find(services, arn)
-    return named if entity is None else Simulated(_principal(entity, session_name))
 
 
 def _find(services: Services, arn: str) -> tuple[Entity | None, str]:

@@ -91,8 +91,9 @@ class Scenario:
 
     @property
     def size(self) -> int:
-        """Characters of all documents."""
-        return sum(len(source.policy.document.text) for _, source in sources(self.policies))
+        """What one request may cost: characters of all documents, times the values of the longest condition key."""
+        longest = max((len(values) for values in self.context.values()), default=1)
+        return sum(len(source.policy.document.text) for _, source in sources(self.policies)) * max(longest, 1)
 
     def ask(self, action: str, resource: str) -> ResourceResult:
         """The result for one action on one resource. Raises ValidationFailed if that would cost too much."""

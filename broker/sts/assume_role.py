@@ -27,9 +27,6 @@ from broker.sts.role_sessions import (
     role_context,
 )
 
-_REMEMBERED_ANCESTORS = 20
-"""Sessions of a chain, the latest ones, whose revocation ends a session too."""
-
 
 @dataclass(frozen=True, slots=True)
 class AssumedRole:
@@ -97,7 +94,7 @@ def assume_role(
     caller.record.recipient = view.role.account
     _ask_trust_policy(services, caller, identity, view, request, external_id)
 
-    issued = _issue(services, caller, view, request, verified.session)
+    issued = issue_session(services, caller, view, request, parent=verified.session)
     return _answer(issued, request.source_identity)
 
 
@@ -125,16 +122,6 @@ def _source_identity(services: Services, caller: Caller, asked: str | None, arn:
         detail = "the session already has another source identity"
         raise unexplained(services, caller, sentence, verified.principal.account, detail)
     return asked if held is None else held
-
-
-def _issue(
-    services: Services, caller: Caller, view: RoleView, request: SessionRequest, session: Session | None
-) -> IssuedSession:
-    """The new session; one that was chained remembers what it came from."""
-    if session is None:
-        return issue_session(services, caller, view, request, chained=False)
-    ancestors = (*session.ancestors, caller.record.access_key_id or "")[-_REMEMBERED_ANCESTORS:]
-    return issue_session(services, caller, view, request, chained=True, ancestors=ancestors, subject=session.subject)
 
 
 def _ask_trust_policy(

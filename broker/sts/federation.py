@@ -107,7 +107,6 @@ def assume_role_with_web_identity(
         caller,
         view,
         request,
-        chained=False,
         provider=record.arn,
         federation=_kept_keys(identity),
         subject=(record.arn, identity.subject),

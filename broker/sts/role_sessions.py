@@ -16,6 +16,7 @@ from broker.credentials.issuer import packed_policy_size
 from broker.credentials.session_token import MAX_TOKEN_CHARACTERS
 from broker.domain.arn import ACCOUNT_ID, Arn, assumed_role_arn
 from broker.domain.credentials import Credentials
+from broker.domain.role import Role
 from broker.domain.session import PolicyDescriptor, Session, Tag
 from broker.errors import LimitExceeded, MalformedPolicy, ValidationFailed
 from broker.policy.document import PolicyKind, parse_policy
@@ -24,6 +25,8 @@ from broker.services import Caller, Services
 MAX_SESSION_TAGS = 50
 MAX_SESSION_POLICY_ARNS = 10
 MAX_SESSION_POLICY_CHARACTERS = 2_048
+LONGEST_CHAIN = 50
+"""Sessions one chained from another: each names all before it, so that revoking any of them ends it too."""
 _SESSION_POLICY_CHARACTERS = re.compile(r"[\t\n\r\x20-\xff]+")
 _SOURCE_IDENTITY = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 _TAG_KEY_RESERVED = "aws:"
@@ -141,14 +144,16 @@ def issue_session(
     view: RoleView,
     request: SessionRequest,
     *,
-    chained: bool,
     provider: str | None = None,
     federation: Mapping[str, tuple[str, ...]] | None = None,
-    ancestors: tuple[str, ...] = (),
     subject: tuple[str, str] | None = None,
+    parent: Session | None = None,
 ) -> IssuedSession:
-    """Make the session that was allowed. Raises ValidationFailed, PackedPolicyTooLarge."""
-    role = view.role
+    """Make the session that was allowed; ``parent`` is the one that it is chained from.
+
+    Raises ValidationFailed, PackedPolicyTooLarge.
+    """
+    role, chained = view.role, parent is not None
     check_managed_policies(services, request.policy, request.policy_arns, role.account)
     packed = packed_policy_size(request.policy, request.policy_arns, request.tags)
     seconds = role_session_seconds(request.duration_seconds, role_maximum=role.max_session_duration, chained=chained)
@@ -168,14 +173,33 @@ def issue_session(
         session_policy_arns=request.policy_arns,
         provider=provider,
         federation=federation or {},
-        ancestors=ancestors,
-        subject=subject,
+        ancestors=_ancestors(caller, parent),
+        subject=parent.subject if parent else subject,
+        chain_started_at=(parent.chain_started_at or parent.issued_at) if parent else None,
+        source_account=_source_account(request, role, parent),
     )
     credentials = services.issuer.issue(session, now=caller.now)
     user = AssumedRoleUser(
         f"{role.role_id}:{request.session_name}", assumed_role_arn(role.account, role.name, request.session_name)
     )
     return IssuedSession(credentials, user, packed)
+
+
+def _ancestors(caller: Caller, parent: Session | None) -> tuple[str, ...]:
+    """Raises ValidationFailed: no session may forget one that it came from, and a token has its limits."""
+    if parent is None:
+        return ()
+    ancestors = (*parent.ancestors, caller.record.access_key_id or "")
+    if len(ancestors) > LONGEST_CHAIN:
+        raise ValidationFailed(f"A chain of role sessions may have {LONGEST_CHAIN} links at most.")
+    return ancestors
+
+
+def _source_account(request: SessionRequest, role: Role, parent: Session | None) -> str | None:
+    """Where the source identity was set: here, unless the chain brought it along."""
+    if request.source_identity is None:
+        return None
+    return parent.source_account if parent is not None and parent.source_account else role.account
 
 
 @dataclass(frozen=True, slots=True)

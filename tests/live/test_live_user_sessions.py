@@ -402,6 +402,8 @@ def test_all_sessions_of_a_source_identity_are_revoked(site: BrokerServer, keys:
         ("--source-identity", "x"),
         ("--subject", "x"),
         ("--session", "nonsense"),
+        ("--session", "AKIAY34FZKBOKMUTVV7A"),
+        ("--subject", "x", "--provider", "arn:aws:iam::123456789012:oidc-provider/absent"),
     ],
 )
 def test_a_revocation_names_exactly_what_it_revokes(site: BrokerServer, arguments: tuple[str, ...]) -> None:
@@ -440,3 +442,37 @@ def test_the_aws_cli_gets_a_session_token(site: BrokerServer, keys: dict[str, Ke
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["Credentials"]["SessionToken"]
+
+
+def test_no_session_forgets_where_it_came_from(site: BrokerServer, keys: dict[str, Keys]) -> None:
+    """A chain is as long as it can remember: however long it was, revoking its first session ends it all."""
+    session = first = Keys.of(site.client(keys["alice"]).assume_role(RoleArn=role_arn("any"), RoleSessionName="first"))
+    links = [first]
+    with refused("ValidationError", status=400, message="50 links"):
+        while True:
+            session = Keys.of(site.client(session).assume_role(RoleArn=role_arn("any"), RoleSessionName="chained"))
+            links.append(session)
+    assert len(links) == 51
+    _revoke(site, "--session", first.access_key_id)
+    assert not any(_alive(site, links[number]) for number in (0, 1, 20, 50))
+
+
+def test_a_denials_length_says_nothing(site: BrokerServer, keys: dict[str, Keys]) -> None:
+    """Whatever the caller sends beside what the policy says, and whether there is a role at all."""
+    sts = site.client(keys["alice"])
+    lengths = set()
+    for name in ("abroad", "absent"):
+        for tags in ([], [{"Key": f"key{number}", "Value": secrets.token_hex(16)} for number in range(30)]):
+            with pytest.raises(ClientError) as denied:
+                sts.assume_role(RoleArn=role_arn(name, OTHER_ACCOUNT), RoleSessionName="xx", Tags=tags)
+            lengths.add(len(_encoded(denied.value)))
+    assert len(lengths) == 1
+
+
+def test_a_code_is_never_shown(site: BrokerServer, keys: dict[str, Keys]) -> None:
+    with refused("ValidationError") as refusal:
+        site.client(keys["bob"], parameter_validation=False).get_session_token(
+            SerialNumber=serial("bob"), TokenCode="453381 "
+        )
+    assert "453381" not in refusal.message
+    assert "453381" not in json.dumps(site.event(refusal.request_id))

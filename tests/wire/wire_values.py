@@ -17,7 +17,7 @@ from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel, Shape
 from botocore.serialize import create_serializer
 
-from broker.aws.codec.scalars import SECRET_SHAPES
+from broker.aws.constraints import is_secret
 from broker.domain.secret import Secret
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
@@ -146,10 +146,6 @@ class Values:
         return self._random.randbytes(self._random.randint(0, 40))
 
 
-def _secret(shape: Shape) -> bool:
-    return bool(shape.metadata.get("sensitive")) or shape.name in SECRET_SHAPES
-
-
 def arguments_of(shape: Shape | None, values: Mapping[str, Any]) -> dict[str, Any]:
     """What the handler should get, in the form of ``plain``.
 
@@ -168,7 +164,7 @@ def _argument(shape: Shape, value: Any) -> Any:
         return tuple(_argument(shape.member, item) for item in value)
     if shape.type_name == "map":
         return {key: _argument(shape.value, item) for key, item in value.items()}
-    return ("secret", value) if _secret(shape) else value
+    return ("secret", value) if is_secret(shape) else value
 
 
 def plain(value: Any) -> Any:
@@ -199,7 +195,7 @@ def _result(shape: Shape, value: Any) -> Any:
         return tuple(_result(shape.member, item) for item in value)
     if shape.type_name == "map":
         return {key: _result(shape.value, item) for key, item in value.items()}
-    return Secret(value) if _secret(shape) and isinstance(value, str) else value
+    return Secret(value) if is_secret(shape) and isinstance(value, str) else value
 
 
 def xml_text(text: str) -> str:

@@ -9,13 +9,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from broker.aws.constraints import Problems, check_length, check_range, compile_string
+from broker.aws.constraints import Problems, check_length, check_range, compile_string, is_secret
 from broker.aws.errors import InvalidParameter
 from broker.domain.secret import Secret
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
-SECRET_SHAPES = frozenset({"tokenCodeType", "authenticationCodeType"})
-"""Not marked ``sensitive`` in AWS's models, but a code of a moment ago is worth trying."""
 _EPOCH = re.compile(r"-?[0-9]{1,11}(\.[0-9]{1,9})?")
 _ISO_8601 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})?"
@@ -33,7 +31,7 @@ def _leaf(node: Node, path: str) -> str:
 
 def _string(shape: Any) -> Parser:
     check = compile_string(shape)
-    sensitive = bool(shape.metadata.get("sensitive")) or shape.name in SECRET_SHAPES
+    sensitive = is_secret(shape)
 
     def parse(node: Node, path: str, problems: Problems) -> Any:
         text = node if isinstance(node, str) else _leaf(node, path)
