@@ -29,6 +29,11 @@ class Patterns:
         self._budget -= _STEP
         return self._budget < 0
 
+    @property
+    def exhausted(self) -> bool:
+        """As ``spent``, without asking for work."""
+        return self._budget < 0
+
     def covers(self, wide: str, narrow: str) -> bool:
         """Whether ``wide`` matches all that ``narrow`` matches; policy variables stand for any text."""
         if self._fold:

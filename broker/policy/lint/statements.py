@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from broker.policy.document import PolicyKind
 from broker.policy.lint.containment import Patterns
@@ -68,7 +68,7 @@ def unreachable(source: Source) -> Iterator[Hit]:
     denies = [placed for placed in source.statements if not placed.allows]
     for placed in source.statements:
         if placed.allows:
-            wider = next((deny for deny in denies if search.contains(deny, placed)), None)
+            wider = search.first(denies, placed, search.contains)
             if wider is not None:
                 yield (
                     f"Statement {wider.statement.index + 1} denies all that this statement allows; remove one of them.",
@@ -82,7 +82,7 @@ def redundant_statement(source: Source) -> Iterator[Hit]:
     for placed in source.statements:
         wider = first.setdefault(_meaning(placed), placed)
         if wider is placed:
-            found = next((other for other in source.statements if search.makes_redundant(other, placed)), None)
+            found = search.first(source.statements, placed, search.makes_redundant)
             if found is None:
                 continue
             wider = found
@@ -98,6 +98,20 @@ class _Containment:
     def __init__(self) -> None:
         self._actions = Patterns(fold=True)
         self._resources = Patterns(fold=False)
+
+    def first(
+        self,
+        candidates: Sequence[PlacedStatement],
+        placed: PlacedStatement,
+        question: Callable[[PlacedStatement, PlacedStatement], bool],
+    ) -> PlacedStatement | None:
+        """The first candidate of which the question is true; none once the budget is spent."""
+        for candidate in candidates:
+            if self._actions.exhausted or self._resources.exhausted:
+                return None
+            if question(candidate, placed):
+                return candidate
+        return None
 
     def contains(self, wide: PlacedStatement, narrow: PlacedStatement) -> bool:
         if self._actions.spent():

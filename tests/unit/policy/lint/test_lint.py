@@ -255,3 +255,14 @@ def test_the_example_configuration_has_policies() -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_our_examples_have_no_findings(name: str) -> None:
     assert not lint(EXAMPLES[name], guess_kind(EXAMPLES[name]), "000000000000")
+
+
+def test_thousands_of_statements_are_compared_within_a_budget() -> None:
+    statements = [
+        {"Effect": "Allow", "Action": f"s3:Get{number}", "Resource": f"arn:aws:s3:::b{number}"}
+        for number in range(1_700)
+    ]
+    text = json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
+    begin = time.process_time()
+    lint(text, PolicyKind.IDENTITY)
+    assert time.process_time() - begin < 2
