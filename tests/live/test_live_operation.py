@@ -418,6 +418,7 @@ def test_no_credential_without_its_event_when_a_worker_is_killed(make_broker: Ma
         assert len(received) > 80
         assert not set(received) - set(recorded)
         assert len(set(recorded)) == len(recorded)
+        _until(broker.is_ready, "nobody answers")  # both workers may have been on their way back
         _good(_assume(broker, keys))
 
 

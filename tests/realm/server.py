@@ -115,7 +115,7 @@ class BrokerServer:
                 env=_environment() | dict(self.environment),
             )
         deadline = time.monotonic() + _START_SECONDS
-        while not self._ready():
+        while not self.is_ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 raise RuntimeError(f"the broker did not start: {self.log()[-4000:]}")
@@ -198,7 +198,8 @@ class BrokerServer:
         assert len(found) == 1, found
         return found[0]
 
-    def _ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Whether somebody answers."""
         if self.scheme == "https":
             return '"message":"serving"' in self.log().replace(": ", ":")
         try:
