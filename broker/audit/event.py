@@ -18,7 +18,7 @@ import msgspec
 
 from broker.domain.principal import Principal, PrincipalKind
 from broker.domain.secret import Secret
-from broker.domain.session import Session
+from broker.domain.session import Session, SessionKind
 from broker.identifiers import new_uuid
 
 EVENT_VERSION = "1.11"
@@ -53,6 +53,8 @@ class CallRecord:
     error_code: str | None = None
     error_message: str | None = None
     reason: str = ""
+    written: bool = False
+    """It is on its way to the disk, in a change's own transaction."""
 
     def identify(self, principal: Principal, *, session: Session | None = None) -> None:
         """Say who asks, as soon as that is verified: a later failure is then recorded with the name."""
@@ -137,19 +139,21 @@ def _identity(call: CallRecord) -> dict[str, Any]:
 
 
 def _session_context(session: Session) -> dict[str, Any]:
+    """A user's own session has no issuer: the identity around it is the user's already."""
     context: dict[str, Any] = {
-        "sessionIssuer": {
-            "type": "Role",
-            "principalId": session.owner_id,
-            "arn": session.owner_arn,
-            "accountId": session.account,
-            "userName": session.owner_arn.rpartition("/")[2],
-        },
         "attributes": {
             "creationDate": _time(session.issued_at),
             "mfaAuthenticated": "true" if session.mfa_authenticated_at else "false",
         },
     }
+    if session.kind is not SessionKind.USER:
+        context["sessionIssuer"] = {
+            "type": _issuer_type(session).value if session.kind is SessionKind.FEDERATED_USER else "Role",
+            "principalId": session.owner_id,
+            "arn": session.owner_arn,
+            "accountId": session.account,
+            "userName": session.owner_arn.rpartition("/")[2],
+        }
     if session.provider is not None:
         context["webIdFederationData"] = {
             "federatedProvider": session.provider,
@@ -158,6 +162,11 @@ def _session_context(session: Session) -> dict[str, Any]:
     if session.source_identity is not None:
         context["sourceIdentity"] = session.source_identity
     return context
+
+
+def _issuer_type(session: Session) -> PrincipalKind:
+    """Who made a federated user's session."""
+    return PrincipalKind.ROOT if session.owner_id == session.account else PrincipalKind.USER
 
 
 def _parameters(arguments: Mapping[str, object] | None) -> dict[str, Any] | None:

@@ -78,6 +78,7 @@ class AwsEndpoint:
         served: Served | None = None
         try:
             served, parameters, body = protocol.read(environ, self._max_body, record)
+            record.read_only = served.effect is not Effect.CHANGE
             caller = self._caller(environ, body, served, record, secure=secure)
             arguments = served.arguments(parameters)
             record.parameters = arguments
@@ -135,6 +136,8 @@ class AwsEndpoint:
             self._services.audit.record(render(record))
         elif served.effect is Effect.READ:
             self._services.audit.record_soon(render(record))
+        elif not record.written:
+            raise RuntimeError(f"{served.name} left no record of what it changed")
 
     def _refuse(
         self, protocol: WireProtocol, error: BrokerError | ProviderError, served: Served | None, record: CallRecord

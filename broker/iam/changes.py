@@ -11,6 +11,6 @@ from broker.store.audit_events import append_records
 
 def record_change(connection: Connection, caller: Caller, response: object = None) -> None:
     """Write the call's event, with what it answers. The last step of a transaction; the endpoint writes no other."""
-    caller.record.read_only = False
     caller.record.response = response
     append_records(connection, [render(caller.record)])
+    caller.record.written = True

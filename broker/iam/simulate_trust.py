@@ -217,10 +217,10 @@ def _shown(services: Services, document: str) -> PolicyDocument:
 
 def _principal_identity(services: Services, caller: Caller, own: str, arn: str) -> _Identity:
     """3. Of the caller's account with its own policies, for those who may simulate these; else by its ARN alone."""
-    if named_principal(arn, "PrincipalArn").principal.account != own:
-        foreign = named_principal(arn, "PrincipalArn")  # nothing of another account is read
+    named = named_principal(arn, "PrincipalArn")
+    if named.principal.account != own:  # nothing of another account is read
         allowed = PolicySet(identity=(EVERYTHING,))
-        return _Identity("sts:AssumeRole", foreign.principal, allowed, foreign.context(), {}, None, evaluated=False)
+        return _Identity("sts:AssumeRole", named.principal, allowed, named.context(), {}, None, evaluated=False)
     live = find_live_principal(services, own, arn)
     resource = arn if live is None else live.principal.role_arn or live.principal.arn
     authorize(services, caller, "iam:SimulatePrincipalPolicy", resource)  # of a session: on its role

@@ -11,7 +11,7 @@ from broker.audit.event import CallRecord, render
 from broker.domain.credentials import Credentials
 from broker.domain.principal import Principal, PrincipalKind
 from broker.domain.secret import Secret
-from broker.domain.session import Session, Tag
+from broker.domain.session import Session, SessionKind, Tag
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -107,3 +107,22 @@ def test_a_lone_surrogate_does_not_lose_the_event() -> None:
     event = json.loads(render(record))
     assert event["additionalEventData"]["reason"] == "issuer ?"
     assert event["requestParameters"] == {"name": "?", "list": ["?"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "owner_id", "issuer"),
+    [
+        (SessionKind.ROLE, "AROA1", "Role"),
+        (SessionKind.USER, "AIDA1", None),
+        (SessionKind.FEDERATED_USER, "AIDA1", "IAMUser"),
+        (SessionKind.FEDERATED_USER, "123456789012", "Root"),
+    ],
+)
+def test_who_issued_a_session(kind: SessionKind, owner_id: str, issuer: str | None) -> None:
+    account = "123456789012"
+    session = Session(account, "arn", owner_id, "s", NOW, NOW + timedelta(hours=1), kind=kind)
+    record = _record()
+    record.identify(Principal(PrincipalKind.FEDERATED_USER, account, "arn", "id"), session=session)
+    context = json.loads(render(record))["userIdentity"]["sessionContext"]
+    assert context.get("sessionIssuer", {}).get("type") == issuer
+    assert context["attributes"]["mfaAuthenticated"] == "false"
