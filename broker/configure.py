@@ -26,6 +26,7 @@ from broker.credentials.long_term import seal_secret
 from broker.domain.arn import ACCOUNT_ID, mfa_device_arn, oidc_provider_arn, policy_arn, role_arn, user_arn
 from broker.errors import BrokerError, ConfigurationError
 from broker.identifiers import new_uuid
+from broker.issuer_urls import check_issuer
 from broker.mfa import is_seed, seal_seed
 from broker.policy.binding import bind_principals
 from broker.policy.document import PolicyKind, parse_policy
@@ -66,7 +67,6 @@ _NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 _POLICY_NAME = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
 _PATH = re.compile(r"/(?:[!-~]{1,510}/)?")
 _SECRET_MINIMUM = 16
-_RESERVED_PREFIXES = frozenset({"aws", "sts", "iam", "saml", "ldap"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,12 +350,10 @@ class _Reader:
     def provider(self, entry: IdentityProviderEntry) -> ProviderRecord:
         where = f"[[identity_provider]] {entry.issuer}"
         account = self._account(entry.account, where)
-        if not entry.issuer.startswith(("https://", "http://")) or not entry.client_ids:
-            raise ConfigurationError(f"{where}: needs an https:// issuer and at least one of client_ids")
-        if entry.issuer.partition("://")[2].lower() in _RESERVED_PREFIXES:
-            raise ConfigurationError(f"{where}: its condition keys would be mistaken for the broker's own")
-        if entry.issuer.startswith("http://") and not self._settings.fetch.allow_http_loopback:
-            raise ConfigurationError(f"{where}: http needs fetch.allow_http_loopback")
+        if not entry.client_ids:
+            raise ConfigurationError(f"{where}: needs at least one of client_ids")
+        with _naming(where):
+            check_issuer(entry.issuer, allow_http_loopback=self._settings.fetch.allow_http_loopback)
         settings = msgspec.to_builtins(entry)
         for name in ("account", "kind", "jwks_file", "ca_file"):
             settings.pop(name)

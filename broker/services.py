@@ -12,6 +12,7 @@ from broker.catalog import Catalog, LongTermKey
 from broker.credentials.issuer import CredentialIssuer
 from broker.credentials.keyring import KeyRing
 from broker.credentials.signing_ring import SigningRing
+from broker.credentials.vault import Vault
 from broker.domain.principal import Principal
 from broker.domain.session import Session
 from broker.errors import AccessDenied
@@ -37,6 +38,7 @@ class Services:
     issuer: CredentialIssuer
     mfa: MfaVerifier
     providers: ProviderPool
+    vault: Vault
     audit: AuditLog
 
 

@@ -18,7 +18,7 @@ LAYERS = (
     {"errors", "identifiers", "wsgi", "broker"},
     {"domain"},
     {"settings", "policy", "logs", "proxies", "store"},
-    {"audit", "credentials", "provider_files", "provider_pool", "shared_issuers"},
+    {"audit", "credentials", "issuer_urls", "provider_files", "provider_pool", "shared_issuers"},
     {"authorization_messages", "catalog", "mfa", "revocations"},
     {"services"},
     {"callers", "restrictions"},

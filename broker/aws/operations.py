@@ -20,10 +20,47 @@ from broker.aws.errors import InvalidParameter
 from broker.aws.model import Operation, Service, load_extensions, load_service
 from broker.domain.session import PolicyDescriptor, Tag
 from broker.iam.context_keys import get_context_keys_for_custom_policy, get_context_keys_for_principal_policy
+from broker.iam.ldap_providers import (
+    create_ldap_provider,
+    delete_ldap_provider,
+    get_ldap_provider,
+    list_ldap_provider_tags,
+    list_ldap_providers,
+    tag_ldap_provider,
+    untag_ldap_provider,
+    update_ldap_provider,
+)
+from broker.iam.ldap_settings import GroupSearch, LdapSettings, SessionTag, UserSearch
+from broker.iam.oidc_provider_settings import (
+    get_open_id_connect_provider_settings,
+    update_open_id_connect_provider_settings,
+)
+from broker.iam.oidc_providers import (
+    add_client_id_to_open_id_connect_provider,
+    create_open_id_connect_provider,
+    delete_open_id_connect_provider,
+    get_open_id_connect_provider,
+    list_open_id_connect_provider_tags,
+    list_open_id_connect_providers,
+    remove_client_id_from_open_id_connect_provider,
+    tag_open_id_connect_provider,
+    untag_open_id_connect_provider,
+    update_open_id_connect_provider_thumbprint,
+)
 from broker.iam.outbound_federation import (
     disable_outbound_web_identity_federation,
     enable_outbound_web_identity_federation,
     get_outbound_web_identity_federation_info,
+)
+from broker.iam.saml_providers import (
+    create_saml_provider,
+    delete_saml_provider,
+    get_saml_provider,
+    list_saml_provider_tags,
+    list_saml_providers,
+    tag_saml_provider,
+    untag_saml_provider,
+    update_saml_provider,
 )
 from broker.iam.simulate import simulate_custom_policy, simulate_principal_policy
 from broker.iam.simulate_trust import simulate_trust_policy
@@ -78,28 +115,63 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "GetWebIdentityToken": Entry(get_web_identity_token, Effect.ISSUE),
     },
     "iam": {
+        "AddClientIDToOpenIDConnectProvider": Entry(add_client_id_to_open_id_connect_provider, Effect.CHANGE),
+        "CreateLDAPProvider": Entry(create_ldap_provider, Effect.CHANGE),
+        "CreateOpenIDConnectProvider": Entry(create_open_id_connect_provider, Effect.CHANGE),
+        "CreateSAMLProvider": Entry(create_saml_provider, Effect.CHANGE),
         "CreateUser": Entry(create_user, Effect.CHANGE),
+        "DeleteLDAPProvider": Entry(delete_ldap_provider, Effect.CHANGE),
+        "DeleteOpenIDConnectProvider": Entry(delete_open_id_connect_provider, Effect.CHANGE),
+        "DeleteSAMLProvider": Entry(delete_saml_provider, Effect.CHANGE),
         "DeleteUser": Entry(delete_user, Effect.CHANGE),
         "DeleteUserPermissionsBoundary": Entry(delete_user_permissions_boundary, Effect.CHANGE),
         "DisableOutboundWebIdentityFederation": Entry(disable_outbound_web_identity_federation, Effect.CHANGE),
         "EnableOutboundWebIdentityFederation": Entry(enable_outbound_web_identity_federation, Effect.CHANGE),
         "GetContextKeysForCustomPolicy": Entry(get_context_keys_for_custom_policy, Effect.READ),
         "GetContextKeysForPrincipalPolicy": Entry(get_context_keys_for_principal_policy, Effect.READ),
+        "GetLDAPProvider": Entry(get_ldap_provider, Effect.READ),
+        "GetOpenIDConnectProvider": Entry(get_open_id_connect_provider, Effect.READ),
+        "GetOpenIDConnectProviderSettings": Entry(get_open_id_connect_provider_settings, Effect.READ),
         "GetOutboundWebIdentityFederationInfo": Entry(get_outbound_web_identity_federation_info, Effect.READ),
+        "GetSAMLProvider": Entry(get_saml_provider, Effect.READ),
         "GetUser": Entry(get_user, Effect.READ),
+        "ListLDAPProviderTags": Entry(list_ldap_provider_tags, Effect.READ),
+        "ListLDAPProviders": Entry(list_ldap_providers, Effect.READ),
+        "ListOpenIDConnectProviderTags": Entry(list_open_id_connect_provider_tags, Effect.READ),
+        "ListOpenIDConnectProviders": Entry(list_open_id_connect_providers, Effect.READ),
+        "ListSAMLProviderTags": Entry(list_saml_provider_tags, Effect.READ),
+        "ListSAMLProviders": Entry(list_saml_providers, Effect.READ),
         "ListUserTags": Entry(list_user_tags, Effect.READ),
         "ListUsers": Entry(list_users, Effect.READ),
         "PutUserPermissionsBoundary": Entry(put_user_permissions_boundary, Effect.CHANGE),
+        "RemoveClientIDFromOpenIDConnectProvider": Entry(remove_client_id_from_open_id_connect_provider, Effect.CHANGE),
         "SimulateCustomPolicy": Entry(simulate_custom_policy, Effect.READ),
         "SimulatePrincipalPolicy": Entry(simulate_principal_policy, Effect.READ),
         "SimulateTrustPolicy": Entry(simulate_trust_policy, Effect.READ),
+        "TagLDAPProvider": Entry(tag_ldap_provider, Effect.CHANGE),
+        "TagOpenIDConnectProvider": Entry(tag_open_id_connect_provider, Effect.CHANGE),
+        "TagSAMLProvider": Entry(tag_saml_provider, Effect.CHANGE),
         "TagUser": Entry(tag_user, Effect.CHANGE),
+        "UntagLDAPProvider": Entry(untag_ldap_provider, Effect.CHANGE),
+        "UntagOpenIDConnectProvider": Entry(untag_open_id_connect_provider, Effect.CHANGE),
+        "UntagSAMLProvider": Entry(untag_saml_provider, Effect.CHANGE),
         "UntagUser": Entry(untag_user, Effect.CHANGE),
+        "UpdateLDAPProvider": Entry(update_ldap_provider, Effect.CHANGE),
+        "UpdateOpenIDConnectProviderSettings": Entry(update_open_id_connect_provider_settings, Effect.CHANGE),
+        "UpdateOpenIDConnectProviderThumbprint": Entry(update_open_id_connect_provider_thumbprint, Effect.CHANGE),
+        "UpdateSAMLProvider": Entry(update_saml_provider, Effect.CHANGE),
         "UpdateUser": Entry(update_user, Effect.CHANGE),
     },
 }
 
-STRUCTURES: Mapping[str, Callable[..., object]] = {"Tag": Tag, "PolicyDescriptorType": PolicyDescriptor}
+STRUCTURES: Mapping[str, Callable[..., object]] = {
+    "LDAPGroupSearch": GroupSearch,
+    "LDAPProviderSettings": LdapSettings,
+    "LDAPSessionTag": SessionTag,
+    "LDAPUserSearch": UserSearch,
+    "PolicyDescriptorType": PolicyDescriptor,
+    "Tag": Tag,
+}
 """Shapes that arrive as one of our types."""
 
 _CODECS: Mapping[str, tuple[Callable[..., Any], Callable[[Operation], Callable[[object, str], bytes]]]] = {

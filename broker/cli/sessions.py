@@ -18,7 +18,7 @@ from broker.identifiers import new_uuid
 from broker.settings import load_settings
 from broker.store.audit_events import append_records
 from broker.store.engine import Database
-from broker.store.identity_providers import list_providers
+from broker.store.identity_providers import provider_exists
 from broker.store.revocations import Revocation, RevocationKind, delete_revocations, list_revocations, put_revocation
 
 
@@ -90,7 +90,7 @@ def revoke(
     database = Database(load_settings(directory).store.url, directory)
     try:
         with database.change() as connection:
-            if kind is RevocationKind.SUBJECT and provider not in {found.arn for found in list_providers(connection)}:
+            if kind is RevocationKind.SUBJECT and not provider_exists(connection, provider or ""):
                 raise click.UsageError(f"there is no identity provider {provider}")
             now = datetime.now(UTC)  # after waiting for the turn to write: what was issued until then is over
             moment = int(now.timestamp())

@@ -85,3 +85,11 @@ def mfa_device_arn(account: str, name: str) -> str:
 
 def oidc_provider_arn(account: str, issuer: str) -> str:
     return f"arn:aws:iam::{account}:oidc-provider/{issuer.removeprefix('https://').removeprefix('http://')}"
+
+
+def saml_provider_arn(account: str, name: str) -> str:
+    return f"arn:aws:iam::{account}:saml-provider/{name}"
+
+
+def ldap_provider_arn(account: str, name: str) -> str:
+    return f"arn:aws:iam::{account}:ldap-provider/{name}"

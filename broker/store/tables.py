@@ -167,13 +167,16 @@ identity_providers = Table(
     Column("arn", String(2048), primary_key=True),
     Column("account", String(12), ForeignKey("accounts.id"), nullable=False),
     Column("kind", String(8), nullable=False),
+    Column("name_key", String(2048), nullable=False),
     Column("issuer", String(2048), nullable=False),
     Column("settings", JSON, nullable=False),
     Column("tags", JSON, nullable=False, default=dict),
     Column("declared", Boolean, nullable=False, default=False),
     Column("created_at", BigInteger, nullable=False),
-    UniqueConstraint("account", "kind", "issuer"),
+    UniqueConstraint("account", "kind", "name_key"),
 )
+"""``name_key``: an OpenID Connect provider's issuer; of the other kinds, which have names, the name in lower case. Two
+providers of names may be of one issuer."""
 
 keys = Table(
     "keys",

@@ -1,0 +1,22 @@
+"""Private keys that administrators hand over: are they what they are taken for?"""
+
+from __future__ import annotations
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from broker.domain.secret import Secret
+from broker.errors import InvalidInput
+
+_MINIMUM_BITS = 2_048
+
+
+def check_rsa_private_key(pem: Secret) -> None:
+    """Raises InvalidInput unless it is an RSA key without a password that is long enough to decrypt with."""
+    try:
+        key = load_pem_private_key(pem.reveal().encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it has a password
+        raise InvalidInput("The private key is no PEM file of a private key without a password.") from None
+    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < _MINIMUM_BITS:
+        raise InvalidInput(f"The private key must be an RSA key of at least {_MINIMUM_BITS} bits.")
