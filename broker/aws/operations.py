@@ -19,6 +19,14 @@ from broker.aws.codec import query, restjson, xml
 from broker.aws.errors import InvalidParameter
 from broker.aws.model import Operation, Service, load_extensions, load_service
 from broker.domain.session import PolicyDescriptor, Tag
+from broker.iam.absent import (
+    list_delegation_requests,
+    list_organizations_features,
+    list_server_certificates,
+    list_service_specific_credentials,
+    list_signing_certificates,
+    list_ssh_public_keys,
+)
 from broker.iam.context_keys import get_context_keys_for_custom_policy, get_context_keys_for_principal_policy
 from broker.iam.ldap_providers import (
     create_ldap_provider,
@@ -135,12 +143,18 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "GetOutboundWebIdentityFederationInfo": Entry(get_outbound_web_identity_federation_info, Effect.READ),
         "GetSAMLProvider": Entry(get_saml_provider, Effect.READ),
         "GetUser": Entry(get_user, Effect.READ),
+        "ListDelegationRequests": Entry(list_delegation_requests, Effect.READ),
         "ListLDAPProviderTags": Entry(list_ldap_provider_tags, Effect.READ),
         "ListLDAPProviders": Entry(list_ldap_providers, Effect.READ),
         "ListOpenIDConnectProviderTags": Entry(list_open_id_connect_provider_tags, Effect.READ),
         "ListOpenIDConnectProviders": Entry(list_open_id_connect_providers, Effect.READ),
+        "ListOrganizationsFeatures": Entry(list_organizations_features, Effect.READ),
         "ListSAMLProviderTags": Entry(list_saml_provider_tags, Effect.READ),
         "ListSAMLProviders": Entry(list_saml_providers, Effect.READ),
+        "ListSSHPublicKeys": Entry(list_ssh_public_keys, Effect.READ),
+        "ListServerCertificates": Entry(list_server_certificates, Effect.READ),
+        "ListServiceSpecificCredentials": Entry(list_service_specific_credentials, Effect.READ),
+        "ListSigningCertificates": Entry(list_signing_certificates, Effect.READ),
         "ListUserTags": Entry(list_user_tags, Effect.READ),
         "ListUsers": Entry(list_users, Effect.READ),
         "PutUserPermissionsBoundary": Entry(put_user_permissions_boundary, Effect.CHANGE),

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from broker.domain.session import Tag
 from broker.errors import ConfigurationError, InvalidInput
+from broker.iam.tags import parse_tags
 from broker.provider_files import check_authority
 
 _ATTRIBUTE_TYPE = r"(?:[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)*)"
@@ -92,7 +94,7 @@ def check_ldap_settings(settings: LdapSettings, *, with_password: bool) -> None:
         _check_filter("GroupSearch.Filter", settings.group_search.filter, {"{username}", "{dn}"})
     _check_once("Servers", settings.servers)
     _check_once("Attributes", settings.attributes)
-    _check_once("SessionTags", [tag.key for tag in settings.session_tags])
+    parse_tags([Tag(tag.key, "") for tag in settings.session_tags])
     if taken := {name.lower() for name in settings.attributes} & _TAKEN:
         raise InvalidInput(f"Attributes: ldap:{min(taken)} is a condition key of its own.")
 
