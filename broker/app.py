@@ -17,7 +17,6 @@ from broker.credentials.issuer import CredentialIssuer
 from broker.credentials.keyring import KeyRing
 from broker.credentials.masterkey import load_master_key
 from broker.credentials.signing_ring import SigningRing
-from broker.credentials.vault import Vault
 from broker.errors import ConfigurationError
 from broker.health import health_pages
 from broker.housekeeping import start_housekeeping
@@ -80,8 +79,8 @@ def build_services(prepared: Prepared) -> Services:
         issuer=CredentialIssuer(ring),
         mfa=MfaVerifier(database, master_key),
         providers=_provider_pool(settings),
-        vault=Vault(master_key),
         audit=AuditLog(database, read_flush_seconds=settings.audit.read_flush_milliseconds / 1000),
+        master_key=master_key,
     )
 
 

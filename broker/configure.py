@@ -145,7 +145,12 @@ def _refuse_duplicates(declaration: Declaration) -> None:
         "[[user.mfa_device]]",
         ((device.serial_number, f"{device.serial_number} of {device.user_name}") for device in declaration.devices),
     )
-    _unique("[[identity_provider]]", ((provider.arn, provider.issuer) for provider in declaration.providers))
+    _unique("[[identity_provider]]", ((_identity(provider), provider.issuer) for provider in declaration.providers))
+
+
+def _identity(provider: ProviderRecord) -> str:
+    """An issuer's URL has its case; names of providers have not."""
+    return provider.arn if provider.kind == "oidc" else provider.arn.lower()
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from broker.catalog import Catalog, LongTermKey
 from broker.credentials.issuer import CredentialIssuer
 from broker.credentials.keyring import KeyRing
 from broker.credentials.signing_ring import SigningRing
-from broker.credentials.vault import Vault
 from broker.domain.principal import Principal
 from broker.domain.session import Session
 from broker.errors import AccessDenied
@@ -38,8 +37,9 @@ class Services:
     issuer: CredentialIssuer
     mfa: MfaVerifier
     providers: ProviderPool
-    vault: Vault
     audit: AuditLog
+    master_key: bytes = field(repr=False)
+    """Secrets are sealed under it before they are stored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ CONFIG_FILE = "accredit.toml"
 MASTER_KEY_VARIABLE = "ACCREDIT_MASTER_KEY"
 ISSUER_PATH = "/oidc"
 """Issuers of tokens for relying parties are below this path of the base URL, one for each account."""
+SAML_PATH = "/saml"
+"""What we are called towards SAML providers is below this path, a name for each provider."""
 _PREFIX = "ACCREDIT_"
 
 
@@ -255,6 +257,15 @@ class Settings(_Section, frozen=True):
     def issuer_url(self, account: str) -> str:
         """The issuer of the account's tokens for relying parties: ``iss``, and where its documents are."""
         return f"{self.base_url().rstrip('/')}{ISSUER_PATH}/{account}"
+
+    def saml_entity_id(self, account: str, provider: str) -> str:
+        """What we are called towards a SAML provider: each knows us under another name, so that an assertion that one
+        of them issued for us can be no other's."""
+        return f"{self.base_url().rstrip('/')}{SAML_PATH}/{account}/{provider}"
+
+    def saml_acs_url(self, account: str, provider: str) -> str:
+        """Where a SAML provider delivers its responses to."""
+        return f"{self.saml_entity_id(account, provider)}/acs"
 
 
 _SECTIONS = {

@@ -19,6 +19,7 @@ LAYERS = (
     {"domain"},
     {"settings", "policy", "logs", "proxies", "store"},
     {"audit", "credentials", "issuer_urls", "provider_files", "provider_pool", "shared_issuers"},
+    {"saml_providers"},
     {"authorization_messages", "catalog", "mfa", "revocations"},
     {"services"},
     {"callers", "restrictions"},

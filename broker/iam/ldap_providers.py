@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from broker.credentials.provider_secrets import seal_bind_password
 from broker.domain.arn import ldap_provider_arn
 from broker.domain.secret import Secret
 from broker.domain.session import Tag
@@ -175,14 +176,9 @@ def list_ldap_provider_tags(
     return list_tags(services, caller, LDAP, ldap_provider_arn, marker, max_items)
 
 
-def bind_password_purpose(arn: str) -> str:
-    """What a provider's bind password is sealed for (``broker.credentials.vault``)."""
-    return f"ldap-bind-password\x00{arn}"
-
-
 def _stored(services: Services, arn: str, settings: LdapSettings, password: Secret | None) -> dict[str, Any]:
     """The settings as JSON."""
-    sealed = None if password is None else services.vault.seal(password, bind_password_purpose(arn))
+    sealed = None if password is None else seal_bind_password(services.master_key, arn, password)
     return {**settings_to_json(settings), "bind_password": sealed}
 
 

@@ -7,16 +7,16 @@ are sealed under the master key and never shown again.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from broker.credentials.private_keys import check_rsa_private_key
 from broker.domain.arn import saml_provider_arn
 from broker.domain.secret import Secret
 from broker.domain.session import Tag
-from broker.errors import InvalidInput, LimitExceeded, NotFound
+from broker.errors import InvalidInput, LimitExceeded, NotFound, ValidationFailed
 from broker.iam.entity_tags import TagList
 from broker.iam.named import account_of_caller
 from broker.iam.registrations import (
@@ -34,13 +34,10 @@ from broker.iam.registrations import (
     untag,
 )
 from broker.identifiers import random_bytes
+from broker.saml_providers import IdpMetadata, make_saml_record, read_saml_metadata, seal_private_key
 from broker.services import Caller, Services
-from broker.store.identity_providers import ProviderRecord
-from providers.errors import MalformedEvidence
-from providers.saml_metadata import parse_metadata
 
 MAX_PRIVATE_KEYS = 2
-_REQUIRED = "Required"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +67,11 @@ class SamlPrivateKey:
 class SamlProviderView:
     """IAM ``GetSAMLProviderResponse``."""
 
-    saml_provider_uuid: str
+    saml_provider_uuid: str | None
     saml_metadata_document: str
     create_date: datetime | None
     valid_until: datetime | None
-    assertion_encryption_mode: str | None
+    assertion_encryption_mode: str
     private_key_list: Sequence[SamlPrivateKey] | None
     tags: Sequence[Tag] | None
 
@@ -108,16 +105,19 @@ def create_saml_provider(
     """Let roles trust an identity provider (AWS IAM CreateSAMLProvider). Raises AlreadyExists, LimitExceeded."""
     account = account_of_caller(caller)
     arn = saml_provider_arn(account, name)
-    entity_id, metadata = _read_metadata(saml_metadata_document)
-    settings = {
-        **metadata,
-        "uuid": _new_id(),
-        "encryption": assertion_encryption_mode,
-        "private_keys": [] if add_private_key is None else [_seal_private_key(services, caller, add_private_key)],
-    }
-    _check_encryption(settings)
+    with _invalid_input():
+        settings = {
+            "uuid": _new_id(),
+            "audiences": [services.settings.saml_entity_id(account, name)],
+            "acs_urls": [services.settings.saml_acs_url(account, name)],
+            "assertion_encryption": assertion_encryption_mode or "Allowed",
+            **_joined([] if add_private_key is None else [_sealed(services, caller, arn, add_private_key)]),
+            "valid_until": _end(read_saml_metadata(saml_metadata_document, caller.now)),
+        }
+        _check_encryption(settings)
+        record = make_saml_record(account, name, saml_metadata_document, caller.now, settings)
     answer = CreatedSamlProvider(arn, list(tags) or None)
-    create(services, caller, SAML, ProviderRecord(arn, account, "saml", entity_id, settings), tags, answer)
+    create(services, caller, SAML, record, tags, answer)
     return answer
 
 
@@ -126,12 +126,12 @@ def get_saml_provider(services: Services, caller: Caller, *, saml_provider_arn: 
     found = authorized_provider(services, caller, "iam:GetSAMLProvider", SAML, saml_provider_arn)
     settings = found.record.settings
     return SamlProviderView(
-        settings["uuid"],
+        settings.get("uuid"),
         settings["metadata"],
         moment(found.created_at),
-        moment(settings["valid_until"]),
-        settings["encryption"],
-        [SamlPrivateKey(key["id"], moment(key["added_at"])) for key in settings["private_keys"]] or None,
+        moment(settings.get("valid_until")),
+        settings["assertion_encryption"],
+        [SamlPrivateKey(key["id"], moment(key["added_at"])) for key in settings.get("private_keys", ())] or None,
         shown_tags(found.tags),
     )
 
@@ -163,23 +163,24 @@ def update_saml_provider(
         raise InvalidInput("Add a private key and remove one in separate requests.")
     provider = authorized_provider(services, caller, "iam:UpdateSAMLProvider", SAML, saml_provider_arn)
     changed: dict[str, Any] = {}
-    entity_id = None
-    if saml_metadata_document is not None:
-        entity_id, changed = _read_metadata(saml_metadata_document)
-    if assertion_encryption_mode is not None:
-        changed["encryption"] = assertion_encryption_mode
-    added = [] if add_private_key is None else [_seal_private_key(services, caller, add_private_key)]
+    metadata = None
+    with _invalid_input():
+        if saml_metadata_document is not None:
+            metadata = read_saml_metadata(saml_metadata_document, caller.now)
+            changed |= {"metadata": saml_metadata_document, "valid_until": _end(metadata)}
+        if assertion_encryption_mode is not None:
+            changed["assertion_encryption"] = assertion_encryption_mode
+        added = [] if add_private_key is None else [_sealed(services, caller, saml_provider_arn, add_private_key)]
     answer = UpdatedSamlProvider(saml_provider_arn)
     with services.database.change() as connection:
         record = changeable_provider(connection, SAML, provider).record
-        kept = _private_keys_without(remove_private_key, record.settings["private_keys"])
+        kept = _keys_without(remove_private_key, record.settings)
         if added and len(kept) >= MAX_PRIVATE_KEYS:
             raise LimitExceeded(f"Cannot exceed quota for PrivateKeysPerSAMLProvider: {MAX_PRIVATE_KEYS}")
-        settings = {**record.settings, **changed, "private_keys": [*kept, *added]}
+        settings = {**record.settings, **changed, **_joined([*kept, *added])}
         _check_encryption(settings)
-        change_settings(
-            connection, caller, replace(record, issuer=entity_id or record.issuer, settings=settings), answer
-        )
+        issuer = record.issuer if metadata is None else metadata.entity_id
+        change_settings(connection, caller, replace(record, issuer=issuer, settings=settings), answer)
     return answer
 
 
@@ -210,40 +211,43 @@ def list_saml_provider_tags(
     return list_tags(services, caller, SAML, saml_provider_arn, marker, max_items)
 
 
-def private_key_purpose(key_id: str) -> str:
-    """What a provider's private key is sealed for (``broker.credentials.vault``)."""
-    return f"saml-private-key\x00{key_id}"
-
-
-def _read_metadata(document: str) -> tuple[str, dict[str, Any]]:
-    """The entity id, and what of the settings the document decides. Raises InvalidInput."""
+@contextmanager
+def _invalid_input() -> Iterator[None]:
+    """What cannot be used is AWS's InvalidInput."""
     try:
-        metadata = parse_metadata(document)
-    except MalformedEvidence as error:
-        raise InvalidInput(f"Could not parse metadata: {error.detail}") from None
-    until = metadata.valid_until
-    return metadata.entity_id, {
-        "metadata": document,
-        "valid_until": None if until is None else int(until.timestamp()),
-    }
+        yield
+    except ValidationFailed as error:
+        raise InvalidInput(f"{error.message[:1].upper()}{error.message[1:]}") from None
 
 
-def _seal_private_key(services: Services, caller: Caller, key: Secret) -> dict[str, Any]:
-    check_rsa_private_key(key)
-    key_id = _new_id()
-    sealed = services.vault.seal(key, private_key_purpose(key_id))
-    return {"id": key_id, "added_at": int(caller.now.timestamp()), "sealed": sealed}
+def _end(metadata: IdpMetadata) -> int | None:
+    return None if metadata.valid_until is None else int(metadata.valid_until.timestamp())
 
 
-def _private_keys_without(key_id: str | None, present: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    left = [key for key in present if key["id"] != key_id]
+_Key = tuple[dict[str, Any], str]
+"""What is shown of a private key, and the key, sealed."""
+
+
+def _sealed(services: Services, caller: Caller, arn: str, key: Secret) -> _Key:
+    shown = {"id": _new_id(), "added_at": int(caller.now.timestamp())}
+    return shown, seal_private_key(services.master_key, arn, key.reveal())
+
+
+def _joined(keys: Sequence[_Key]) -> dict[str, Any]:
+    """Keys as the settings keep them."""
+    return {"private_keys": [shown for shown, _ in keys], "sealed_private_keys": [sealed for _, sealed in keys]}
+
+
+def _keys_without(key_id: str | None, settings: Mapping[str, Any]) -> list[_Key]:
+    present = list(zip(settings["private_keys"], settings["sealed_private_keys"], strict=True))
+    left = [(shown, sealed) for shown, sealed in present if shown["id"] != key_id]
     if key_id is not None and len(left) == len(present):
         raise NotFound(f"The private key with id {key_id} cannot be found.")
     return left
 
 
-def _check_encryption(settings: dict[str, Any]) -> None:
-    if settings["encryption"] == _REQUIRED and not settings["private_keys"]:
+def _check_encryption(settings: Mapping[str, Any]) -> None:
+    if settings["assertion_encryption"] == "Required" and not settings["sealed_private_keys"]:
         raise InvalidInput("Encryption cannot be required without a private key that decrypts assertions.")
 
 

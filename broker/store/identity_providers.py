@@ -44,9 +44,9 @@ class ProviderEntry:
 
 
 def put_provider(connection: Connection, record: ProviderRecord, *, declared: bool, now: int) -> None:
-    """Register the provider, or give it these settings."""
-    values = {"kind": record.kind, "declared": declared, **_settings(record)}
-    if not connection.execute(update(identity_providers).where(_same(record.arn)).values(**values)).rowcount:
+    """Register the provider, or bring the one of that ARN or name to this state."""
+    values = {"arn": record.arn, "declared": declared, **_settings(record)}
+    if not connection.execute(update(identity_providers).where(_taken(record)).values(**values)).rowcount:
         insert_provider(connection, Registration(record, {}, declared, now))
 
 
@@ -104,8 +104,7 @@ def find_registration(connection: Connection, account: str, arn: str) -> Registr
 
 def is_registered(connection: Connection, record: ProviderRecord) -> bool:
     """Whether the account has a provider of this ARN, or of this kind and name."""
-    taken = _same(record.arn) | _named(record.account, record.kind, _name_key(record))
-    return connection.execute(select(identity_providers.c.arn).where(taken)).first() is not None
+    return connection.execute(select(identity_providers.c.arn).where(_taken(record))).first() is not None
 
 
 def count_providers(connection: Connection, account: str, kind: ProviderKind) -> int:
@@ -139,6 +138,10 @@ def _settings(record: ProviderRecord) -> dict[str, Any]:
 
 def _name_key(record: ProviderRecord) -> str:
     return record.issuer if record.kind == "oidc" else record.arn.rpartition("/")[2].lower()
+
+
+def _taken(record: ProviderRecord) -> ColumnElement[bool]:
+    return _same(record.arn) | _named(record.account, record.kind, _name_key(record))
 
 
 def _same(arn: str) -> ColumnElement[bool]:

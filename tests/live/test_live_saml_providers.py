@@ -56,7 +56,7 @@ def test_a_provider_comes_and_goes(iam: Any, broker: BrokerServer) -> None:
     assert found["ValidUntil"] == until
     assert found["Tags"] == tags
     assert "PrivateKeyList" not in found
-    assert "AssertionEncryptionMode" not in found
+    assert found["AssertionEncryptionMode"] == "Allowed"
     (entry,) = [one for one in iam.list_saml_providers()["SAMLProviderList"] if one["Arn"] == here]
     assert (entry["ValidUntil"], entry["CreateDate"]) == (until, found["CreateDate"])
     iam.delete_saml_provider(SAMLProviderArn=here)
@@ -88,15 +88,16 @@ def test_names_are_unique_without_regard_to_case_and_issuers_are_not(iam: Any, p
         ('entityID="https://idp.example.com/saml"', ""),
         ("https://idp.example.com/saml", "https://idp.example.com/ saml"),
         ("entityID=", 'validUntil="tomorrow" entityID='),
+        ("entityID=", 'validUntil="2021-01-01T00:00:00Z" entityID='),
         ("</md:EntityDescriptor>", ""),
     ],
 )
 def test_metadata_that_cannot_be_used(iam: Any, provider: str, metadata: str, old: str, new: str) -> None:
     assert old in metadata
     bad = metadata.replace(old, new)
-    with refused("InvalidInput", status=400, message="Could not parse metadata"):
+    with refused("InvalidInput", status=400, message="The metadata "):
         iam.create_saml_provider(SAMLMetadataDocument=bad, Name="Bad")
-    with refused("InvalidInput", status=400, message="Could not parse metadata"):
+    with refused("InvalidInput", status=400, message="The metadata "):
         iam.update_saml_provider(SAMLProviderArn=provider, SAMLMetadataDocument=bad)
     assert iam.get_saml_provider(SAMLProviderArn=provider)["SAMLMetadataDocument"] == metadata
 
