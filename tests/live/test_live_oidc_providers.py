@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -188,6 +189,22 @@ def test_one_url_one_provider(iam: Any, provider: str) -> None:
             iam.create_open_id_connect_provider(Url=url)
     with refused("EntityAlreadyExists"):
         iam.create_open_id_connect_provider(Url="https://declared.example.com")
+
+
+def test_of_many_who_register_at_once_one_does(server: BrokerServer, iam: Any) -> None:
+    clients = [server.client(server.root, service="iam") for _ in range(8)]
+
+    def register(client: Any) -> str:
+        try:
+            client.create_open_id_connect_provider(Url="https://raced.example.com")
+        except client.exceptions.EntityAlreadyExistsException:
+            return "EntityAlreadyExists"
+        return "made"
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = sorted(pool.map(register, clients))
+    assert answers == ["EntityAlreadyExists"] * 7 + ["made"]
+    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=arn("raced.example.com"))
 
 
 def test_thumbprints(iam: Any, provider: str) -> None:
