@@ -27,6 +27,8 @@ from broker.policy.evaluate import AccessRequest, Decision, PolicySet, PolicySou
 
 MAX_BYTES = 1_048_576
 _MAX_DEPTH = 64
+_KEY_PART = r"""(?>[\w-]+|"[^"\n]*"|'[^'\n]*')"""
+_LONG_KEY = re.compile(rf"(?<![\w-]){_KEY_PART}(?>[ \t]*\.[ \t]*{_KEY_PART}){{{_MAX_DEPTH}}}")
 
 _REQUIRED = frozenset({"name", "principal", "action", "resource", "policies", "expect"})
 _KNOWN = _REQUIRED | {"context"}
@@ -67,7 +69,14 @@ class _YamlLoader(yaml.SafeLoader):  # type: ignore[misc]  # the library has no 
         return found
 
 
-READERS: Mapping[str, Callable[[str], Any]] = {".toml": tomllib.loads, ".yaml": _yaml}
+def _toml(text: str) -> Any:
+    """A TOML document. Raises ValueError."""
+    if _LONG_KEY.search(text):  # the parser would take gigabytes
+        raise ValueError("nested too deeply")
+    return tomllib.loads(text)
+
+
+READERS: Mapping[str, Callable[[str], Any]] = {".toml": _toml, ".yaml": _yaml}
 """File name suffix -> parser."""
 
 
