@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from flask import Blueprint, Response, jsonify
-from sqlalchemy.exc import SQLAlchemyError
 
 from broker import __version__
+from broker.errors import Unavailable
 from broker.services import Services
 from broker.store.schema import is_current
 
@@ -43,7 +43,7 @@ def health_pages(services: Services) -> Blueprint:
         try:
             ready = is_current(services.database)
             services.ring.sealing_key(datetime.now(UTC))
-        except (SQLAlchemyError, LookupError):
+        except (Unavailable, LookupError):
             ready = False
         return _json({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
 

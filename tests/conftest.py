@@ -15,8 +15,11 @@ import pytest
 
 if TYPE_CHECKING:
     from realm.oidc_provider import OidcProvider
+    from realm.postgres import PostgresServer
     from realm.server import BrokerServer, Keys
     from realm.token_issuer import TokenIssuer
+
+    from broker.store.engine import Database
 
 _LIVE = Path(__file__).parent / "live"
 
@@ -88,6 +91,62 @@ def users(broker: BrokerServer) -> dict[str, Keys]:
 def ci(users: dict[str, Keys]) -> Keys:
     """A user's access key that may call all of STS."""
     return users["ci"]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this pytest worker."""
+    from realm.postgres import PostgresServer
+
+    server = PostgresServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a PostgreSQL database that has our tables: others are copied from it."""
+    from broker.store.engine import Database
+    from broker.store.schema import migrate
+
+    name = postgres.make_database()
+    database = Database(postgres.url(name), tmp_path_factory.mktemp("migrated"))
+    migrate(database)
+    database.close()
+    return name
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """An empty store with our tables on PostgreSQL, a file that is not there yet on SQLite: migrate it."""
+    if request.param == "sqlite":
+        return "sqlite:///accredit.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.url(server.make_database(request.getfixturevalue("migrated")))
+
+
+@pytest.fixture
+def open_store(store_url: str, tmp_path: Path) -> Iterator[Callable[..., Database]]:
+    """Opens the test's store, once more each time: as another process would, or as another node in ``directory``."""
+    from broker.store.engine import Database
+    from broker.store.schema import migrate
+
+    opened: list[Database] = []
+
+    def make(directory: Path = tmp_path, kind: type[Database] = Database, **options: Any) -> Database:
+        opened.append(kind(store_url, directory, **options))
+        migrate(opened[-1])
+        return opened[-1]
+
+    yield make
+    for database in opened:
+        database.close()
+
+
+@pytest.fixture
+def database(open_store: Callable[..., Database]) -> Database:
+    """The test's store, on SQLite and on PostgreSQL in turn."""
+    return open_store()
 
 
 @pytest.fixture
