@@ -104,25 +104,21 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def migrated(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The name of a PostgreSQL database that has our tables: others are copied from it."""
-    from broker.store.engine import Database
-    from broker.store.schema import migrate
-
-    name = postgres.make_database()
-    database = Database(postgres.url(name), tmp_path_factory.mktemp("migrated"))
-    migrate(database)
-    database.close()
-    return name
+def shared_database(postgres: PostgresServer) -> str:
+    """The URL of a PostgreSQL database that tests use one after the other: making one takes a second."""
+    return postgres.url(postgres.make_database())
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest) -> str:
-    """An empty store with our tables on PostgreSQL, a file that is not there yet on SQLite: migrate it."""
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A store without objects, on SQLite and on PostgreSQL in turn. It may have to be migrated."""
     if request.param == "sqlite":
         return "sqlite:///accredit.db"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.url(server.make_database(request.getfixturevalue("migrated")))
+    from realm.postgres import empty
+
+    url: str = request.getfixturevalue("shared_database")
+    empty(url, tmp_path)
+    return url
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ synchronous_commit = on
 
 
 class PostgresServer:
-    """A cluster of its own; ``make_database`` gives each test an empty database."""
+    """A cluster of its own; ``make_database`` makes empty databases in it."""
 
     def __init__(self) -> None:
         self._programs = _programs()
@@ -89,10 +89,10 @@ class PostgresServer:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
 
-    def make_database(self, template: str = "template0") -> str:
+    def make_database(self) -> str:
         """A new database's name."""
         name = next(self._names)
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self.execute(f"CREATE DATABASE {name}")
         return name
 
     def execute(self, statement: str, database: str = "postgres") -> list[Any]:
@@ -103,7 +103,7 @@ class PostgresServer:
             return found.fetchall() if found.description else []
 
     def close(self) -> None:
-        self.stop()
+        self.crash()  # nobody needs the checkpoint
         shutil.rmtree(self._home, ignore_errors=True)
 
     def _initialize(self) -> None:
@@ -146,6 +146,21 @@ class PostgresServer:
         if process is not None:
             process.send_signal(number)
             process.wait(_START_SECONDS)
+
+
+def empty(url: str, directory: Path) -> None:
+    """Migrate the database and take every row out of it."""
+    from broker.store.engine import Database
+    from broker.store.schema import migrate
+    from broker.store.tables import metadata, revision
+
+    database = Database(url, directory)
+    migrate(database)
+    with database.write() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+        connection.execute(revision.insert().values(id=1, value=1))
+    database.close()
 
 
 def _children(pid: int) -> list[int]:
