@@ -18,8 +18,8 @@ from broker.credentials.keyring import KeyRing, check_master_key
 from broker.credentials.masterkey import load_master_key
 from broker.credentials.signing_ring import SigningRing
 from broker.database import command_database, worker_database
-from broker.errors import ConfigurationError
-from broker.health import health_pages
+from broker.errors import ConfigurationError, Unavailable
+from broker.health import health_pages, unavailable_page
 from broker.housekeeping import start_housekeeping
 from broker.issuer_pages import issuer_pages
 from broker.mfa import MfaVerifier
@@ -95,6 +95,7 @@ def create_app(prepared: Prepared) -> Flask:
     pages = Flask("broker", static_folder=None)
     pages.register_blueprint(health_pages(services))
     pages.register_blueprint(issuer_pages(services))
+    pages.register_error_handler(Unavailable, unavailable_page)
     pages.wsgi_app = AwsEndpoint(services, pages.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     start_housekeeping(services)
     gc.collect()

@@ -54,6 +54,13 @@ def health_pages(services: Services) -> Blueprint:
     return pages
 
 
+def unavailable_page(_error: Exception) -> Response:
+    """What any page answers while the store does not."""
+    response = _json({"status": "unavailable"}, 503)
+    response.headers["Retry-After"] = "1"
+    return response
+
+
 def _json(body: dict[str, str], status: int = 200) -> Response:
     response = jsonify(body)
     response.status_code = status

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -80,17 +81,31 @@ class BrokerServer:
     environment: Mapping[str, str] = field(default_factory=dict)
     scheme: str = "http"
     command: tuple[str | Path, ...] = (BIN / "accredit",)
+    store_url: str = ""
+    joins: BrokerServer | None = None
+    """Another node of the same store: this one gets copies of its configuration and master key."""
 
     def __post_init__(self) -> None:
         self.directory = self.home / "data"
         self.log_file = self.home / "server.log"
-        answer = json.loads(accredit("init", self.directory, "--account-id", ACCOUNT, "--json"))
-        self.root = Keys(answer["access_key_id"], answer["secret_access_key"])
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._clients: list[Any] = []
+        if self.joins is not None:
+            self._join(self.joins)
+            return
+        options = ["--account-id", ACCOUNT, "--json", *(["--store-url", self.store_url] if self.store_url else [])]
+        answer = json.loads(accredit("init", self.directory, *options, environment=self.environment))
+        self.root = Keys(answer["access_key_id"], answer["secret_access_key"])
         self._write_settings()
         self.add(self.objects)
+
+    def _join(self, other: BrokerServer) -> None:
+        self.root, self.store_url, self.environment = other.root, other.store_url, other.environment
+        self.directory.mkdir(mode=0o700)
+        for path in other.directory.iterdir():
+            if path.name != "revision.counter":
+                shutil.copy2(path, self.directory)
 
     @property
     def host(self) -> str:
@@ -182,7 +197,7 @@ class BrokerServer:
 
     def events(self, request_id: str = "", **fields: object) -> list[dict[str, Any]]:
         """The audit events on disk at this moment, the oldest first: all, or those of a request, or with fields."""
-        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)) as connection:
+        with contextlib.closing(self._connect()) as connection:
             texts = connection.execute("SELECT record FROM audit_events ORDER BY sequence").fetchall()
         wanted = {"requestID": request_id, **fields} if request_id else fields
         found = (json.loads(text) for (text,) in texts)
@@ -207,6 +222,14 @@ class BrokerServer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
+
+    def _connect(self) -> Any:
+        if not self.store_url:
+            return sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)
+        import psycopg
+
+        password = self.environment.get("ACCREDIT_STORE_PASSWORD")
+        return psycopg.connect(self.store_url.replace("+psycopg", "", 1), password=password)
 
     def _write_settings(self) -> None:
         path = self.directory / "accredit.toml"
