@@ -25,16 +25,19 @@ class Appender:
     def append(self, records: Sequence[str]) -> None:
         """Return when the records are on disk. Raises SQLAlchemyError, and then none of them is."""
         if not self._database.is_sqlite:
-            with self._database.engine.begin() as transaction:
-                append_records(transaction, records)
+            with self._connect() as borrowed:
+                self._add(borrowed, records)
             return
         connection, self._connection = self._connection or self._connect(), None
+        self._add(connection, records)
+        self._connection = connection  # one that failed is not used again
+
+    def _add(self, connection: Connection, records: Sequence[str]) -> None:
         if len(records) <= _ROWS_A_STATEMENT:
             append_records(connection, records)  # a statement is a transaction of its own
         else:
             with self._database.engine.begin() as transaction:
                 append_records(transaction, records)
-        self._connection = connection  # one that failed is not used again
 
     def _connect(self) -> Connection:
         return self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")

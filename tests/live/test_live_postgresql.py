@@ -123,6 +123,7 @@ def test_the_main_job(make_site: MakeSite, issuer: TokenIssuer) -> None:
             "sealing",
         ]
         assert json.loads(_command(broker, "audit", "tail", "-n", "1"))["eventName"] == "RotateKey"
+        assert _page(broker, "/oidc/12%0034/.well-known/jwks.json") == 404
         everything = broker.log() + "".join(path.read_text() for path in broker.directory.glob("*.toml"))
         assert PASSWORD not in everything
         assert "Traceback" not in everything
