@@ -74,18 +74,18 @@ class Database:
                 raised = update(revision).values(value=revision.c.value + 1).returning(revision.c.value)
                 value = int(connection.execute(raised).scalar_one())
             with self._announcing():
-                self._counter.write(value)
+                self._counter.note(value)
 
     def revision(self) -> int:
         """A number that differs after every change: at once for those of this node, else after ``poll``."""
-        return self._counter.read()
+        return self._counter.count()
 
     def poll(self) -> None:
         """Learn of the changes of other nodes, and of a process that died between its commit and telling us."""
-        if self._stored_revision() == self._counter.read():
+        if self._stored_revision() == self._counter.seen():
             return
         with self._announcing():  # what is announced after this was read is newer
-            self._counter.write(self._stored_revision())
+            self._counter.note(self._stored_revision())
 
     def _stored_revision(self) -> int:
         with self.read() as connection:
@@ -104,8 +104,11 @@ class Database:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with translated(), self.engine.connect().execution_options(writes=True) as connection, connection.begin():
-            yield connection
+        with translated(), self.engine.connect().execution_options(writes=True) as connection:
+            with connection.begin():
+                yield connection
+            if not self.is_sqlite:
+                postgresql.flush(connection)
 
 
 def _parse(url: str, password: str | None) -> URL:

@@ -1,4 +1,4 @@
-"""What the worker processes of one node share: a lock, and the last revision that they have seen."""
+"""What the worker processes of one node share: a lock, and what they know of the store's revision."""
 
 from __future__ import annotations
 
@@ -32,12 +32,13 @@ class FileLock:
 
 
 class RevisionCounter:
-    """The last revision that this node has seen, in a memory-mapped file that its workers share.
+    """The revision that this node has seen last, and how often it saw another, in a file that its workers map.
 
-    Reading costs nothing, so a request can check its caches each time. A torn read is only a number that differs.
+    Reading costs nothing, so a request can check its caches each time. They are checked against the count, for a
+    revision may come again with other contents: after a backup was restored, or after a crash.
     """
 
-    _FORMAT = struct.Struct("Q")
+    _FORMAT = struct.Struct("QQ")
 
     def __init__(self, path: Path) -> None:
         with path.open("ab") as file:
@@ -46,11 +47,15 @@ class RevisionCounter:
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), self._FORMAT.size)
 
-    def read(self) -> int:
+    def count(self) -> int:
+        return int(self._FORMAT.unpack_from(self._map)[1])
+
+    def seen(self) -> int:
         return int(self._FORMAT.unpack_from(self._map)[0])
 
-    def write(self, value: int) -> None:
-        self._FORMAT.pack_into(self._map, 0, value)
+    def note(self, revision: int) -> None:
+        """For one at a time."""
+        self._FORMAT.pack_into(self._map, 0, revision, self.count() + 1)
 
     def close(self) -> None:
         self._map.close()

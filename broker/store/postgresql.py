@@ -5,6 +5,11 @@ ends, and runs as READ COMMITTED: every statement after the lock sees all that e
 insert" is safe in any use case, on every node; with SERIALIZABLE each use case would have to be written to be run
 again. Changes are rare. Readers and the audit record's appends take no lock and wait for nobody.
 
+**Durability.** A turn does not include the wait for the disk: the commit is asynchronous and gives the turn away, and
+before the block ends the log is flushed up to it (``flush``), once for all who wait at that moment. Others may see a
+change that a crash then takes back, but whatever is acknowledged, credentials that rest on the change too, lies after
+it in the log, and so on disk with it.
+
 **Time.** The server ends a statement after ``statement_seconds``, and a transaction that its client forgot; a server
 that has stopped answering (frozen, or cut off) is given up a second later, because the server's own limits would
 not help then. A connection is tried before it is used, so that the first request after an outage is answered.
@@ -64,8 +69,20 @@ def open_engine(url: URL, *, connections: int, statement_seconds: float) -> Engi
 
 
 def _begin(connection: Connection) -> None:
-    if connection.get_execution_options().get("writes", False):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS})")
+    options = connection.get_execution_options()
+    if options.get("writes", False) and options.get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql(
+            f"SELECT pg_advisory_xact_lock({_WRITERS}), set_config('synchronous_commit', 'off', true)"
+        )
+
+
+def flush(connection: Connection) -> None:
+    """Return when all that was committed so far is on disk.
+
+    A transaction that has written to the log, if only a message that nobody reads, and commits synchronously.
+    """
+    connection.execution_options(isolation_level="AUTOCOMMIT")
+    connection.exec_driver_sql("SELECT pg_logical_emit_message(true, 'accredit', '')")
 
 
 def _preparation(statement_seconds: float) -> Any:

@@ -97,7 +97,10 @@ def test_poll_learns_of_changes_that_were_not_announced(database: Database) -> N
         connection.execute(text("UPDATE revision SET value = value + 5"))
     before = database.revision()
     database.poll()
-    assert database.revision() == before + 5 or database.revision() == 6
+    assert database.revision() != before
+    after = database.revision()
+    database.poll()
+    assert database.revision() == after
 
 
 def test_poll_does_not_take_back_a_change_that_comes_in_between(database: Database, open_store: OpenStore) -> None:
@@ -122,7 +125,7 @@ def test_poll_does_not_take_back_a_change_that_comes_in_between(database: Databa
         worker.join()
     with database.read() as connection:
         stored = connection.execute(text("SELECT value FROM revision")).scalar_one()
-    assert polling.revision() == other.revision() == stored
+    assert polling._counter.seen() == other._counter.seen() == stored
 
 
 def _add_account(database: Database) -> None:
@@ -132,13 +135,18 @@ def _add_account(database: Database) -> None:
 
 def test_poll_learns_of_a_restored_older_database(database: Database) -> None:
     """Its changes would go unseen if the counter stayed ahead of it."""
+    known = set()
     for _ in range(3):
         with database.change() as connection:
             put_account(connection, "111111111111", "", 0)
+        known.add(database.revision())
     with database.write() as connection:
         connection.execute(text("UPDATE revision SET value = 1"))
     database.poll()
-    assert database.revision() == 1
+    for _ in range(4):  # the same revisions come again, with other contents
+        assert database.revision() not in known
+        with database.change() as connection:
+            put_account(connection, "222222222222", "", 0)
 
 
 def test_appending_to_the_record_is_no_change(database: Database) -> None:
