@@ -21,7 +21,7 @@ from broker.policy.evaluate import PolicySource
 from broker.policy.reader import policy_size
 from broker.store.access_keys import find_access_key
 from broker.store.engine import Database
-from broker.store.entities import PolicyText, get_policies
+from broker.store.entity_policies import PolicyText, get_policies
 from broker.store.identity_providers import ProviderRecord, find_provider
 from broker.store.policies import find_policy
 from broker.store.roles import find_role

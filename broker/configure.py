@@ -55,8 +55,8 @@ from broker.store.entities import (
     find_arn,
     find_unique_id,
     put_entity,
-    replace_policies,
 )
+from broker.store.entity_policies import replace_policies
 from broker.store.identity_providers import ProviderRecord, delete_declared_providers, put_provider
 from broker.store.mfa_devices import MfaDevice, delete_declared_mfa_devices, put_mfa_device
 from broker.store.policies import delete_declared_policies, put_policy

@@ -29,6 +29,40 @@ class AlreadyExists(BrokerError):
 
 class Conflict(BrokerError):
     """Another request changed, at the same time, what this one depends on."""
+class DeleteConflict(BrokerError):
+    """Something still hangs on the object."""
+
+
+class Unmodifiable(BrokerError):
+    """The object is not the caller's to change: ``accredit.toml`` declares it, or the product brings it along."""
+
+
+class InvalidInput(BrokerError):
+    """An argument that the model allows cannot be meant."""
+
+
+class InvalidAuthenticationCode(BrokerError):
+    """The codes are not those of the MFA device."""
+
+
+class PasswordPolicyViolation(BrokerError):
+    """The password is not one that the account's password policy allows."""
+
+
+class PolicyNotAttachable(BrokerError):
+    """The policy cannot be attached to such an entity."""
+
+
+class ReportMissing(BrokerError):
+    """No credential report was generated."""
+
+
+class ReportExpired(BrokerError):
+    """The credential report is too old; it has to be generated anew."""
+
+
+class ReportInProgress(BrokerError):
+    """The credential report is being generated."""
 
 
 class LimitExceeded(BrokerError):

@@ -104,7 +104,10 @@ class LogSettings(_Section, frozen=True):
 
 
 class QuotaSettings(_Section, frozen=True):
-    """``[quotas]``: how large policies may be in characters (white space outside of strings aside), and how many."""
+    """``[quotas]``: how many objects an account may have, and how large policies may be; AWS's defaults.
+
+    Sizes are in characters, white space outside of strings aside.
+    """
 
     trust_policy: int = 2_048
     """Up to 8,192."""
@@ -113,8 +116,25 @@ class QuotaSettings(_Section, frozen=True):
     """All of one user's together."""
     role_inline_policies: int = 10_240
     """All of one role's together."""
+    group_inline_policies: int = 5_120
+    """All of one group's together."""
     attached_policies: int = 10
-    """Managed policies of one user or role."""
+    """Managed policies of one user, group or role."""
+    users: int = 5_000
+    groups: int = 300
+    roles: int = 1_000
+    policies: int = 1_500
+    """Managed policies of the account's own."""
+    policy_versions: int = 5
+    instance_profiles: int = 1_000
+    groups_per_user: int = 10
+    access_keys_per_user: int = 2
+    mfa_devices_per_user: int = 8
+    saml_providers: int = 100
+    oidc_providers: int = 100
+    ldap_providers: int = 100
+    tags: int = 50
+    """Of one object."""
 
 
 class AccountEntry(_Section, frozen=True):

@@ -27,6 +27,18 @@ from broker.iam.outbound_federation import (
 )
 from broker.iam.simulate import simulate_custom_policy, simulate_principal_policy
 from broker.iam.simulate_trust import simulate_trust_policy
+from broker.iam.users import (
+    create_user,
+    delete_user,
+    delete_user_permissions_boundary,
+    get_user,
+    list_user_tags,
+    list_users,
+    put_user_permissions_boundary,
+    tag_user,
+    untag_user,
+    update_user,
+)
 from broker.sts.assume_role import assume_role
 from broker.sts.federation import assume_role_with_web_identity
 from broker.sts.identity import decode_authorization_message, get_access_key_info, get_caller_identity
@@ -66,14 +78,24 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "GetWebIdentityToken": Entry(get_web_identity_token, Effect.ISSUE),
     },
     "iam": {
+        "CreateUser": Entry(create_user, Effect.CHANGE),
+        "DeleteUser": Entry(delete_user, Effect.CHANGE),
+        "DeleteUserPermissionsBoundary": Entry(delete_user_permissions_boundary, Effect.CHANGE),
         "DisableOutboundWebIdentityFederation": Entry(disable_outbound_web_identity_federation, Effect.CHANGE),
         "EnableOutboundWebIdentityFederation": Entry(enable_outbound_web_identity_federation, Effect.CHANGE),
         "GetContextKeysForCustomPolicy": Entry(get_context_keys_for_custom_policy, Effect.READ),
         "GetContextKeysForPrincipalPolicy": Entry(get_context_keys_for_principal_policy, Effect.READ),
         "GetOutboundWebIdentityFederationInfo": Entry(get_outbound_web_identity_federation_info, Effect.READ),
+        "GetUser": Entry(get_user, Effect.READ),
+        "ListUserTags": Entry(list_user_tags, Effect.READ),
+        "ListUsers": Entry(list_users, Effect.READ),
+        "PutUserPermissionsBoundary": Entry(put_user_permissions_boundary, Effect.CHANGE),
         "SimulateCustomPolicy": Entry(simulate_custom_policy, Effect.READ),
         "SimulatePrincipalPolicy": Entry(simulate_principal_policy, Effect.READ),
         "SimulateTrustPolicy": Entry(simulate_trust_policy, Effect.READ),
+        "TagUser": Entry(tag_user, Effect.CHANGE),
+        "UntagUser": Entry(untag_user, Effect.CHANGE),
+        "UpdateUser": Entry(update_user, Effect.CHANGE),
     },
 }
 

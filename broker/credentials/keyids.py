@@ -17,7 +17,7 @@ from broker.errors import ValidationFailed
 from broker.identifiers import random_bytes
 
 LONG_TERM, TEMPORARY = "AKIA", "ASIA"
-USER_ID, ROLE_ID, POLICY_ID = "AIDA", "AROA", "ANPA"
+USER_ID, ROLE_ID, GROUP_ID, POLICY_ID, INSTANCE_PROFILE_ID = "AIDA", "AROA", "AGPA", "ANPA", "AIPA"
 
 _TOP_BIT = 1 << 47
 _ACCOUNT_MASK = 0x7FFFFFFFFF80

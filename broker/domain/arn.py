@@ -57,6 +57,14 @@ def user_arn(account: str, path: str, name: str) -> str:
     return f"arn:aws:iam::{account}:user{path}{name}"
 
 
+def group_arn(account: str, path: str, name: str) -> str:
+    return f"arn:aws:iam::{account}:group{path}{name}"
+
+
+def instance_profile_arn(account: str, path: str, name: str) -> str:
+    return f"arn:aws:iam::{account}:instance-profile{path}{name}"
+
+
 def policy_arn(account: str, path: str, name: str) -> str:
     return f"arn:aws:iam::{account}:policy{path}{name}"
 

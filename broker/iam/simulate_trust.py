@@ -42,7 +42,7 @@ from broker.policy.explain import Trace, explain
 from broker.policy.miss import Miss
 from broker.policy.trace import PolicyTrace, StatementTrace
 from broker.services import Caller, Services
-from broker.store.principals import find_entity_by_id
+from broker.store.entities import find_entity_by_id
 
 _ACTION = "iam:SimulateTrustPolicy"
 _ROLE_NAME = "simulation"

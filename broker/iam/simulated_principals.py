@@ -15,9 +15,9 @@ from broker.policy.context import principal_context
 from broker.policy.document import PolicyKind
 from broker.policy.evaluate import PolicySource
 from broker.services import Services
-from broker.store.entities import get_policies
+from broker.store.entities import Entity, find_entity, find_role_by_name
+from broker.store.entity_policies import get_policies
 from broker.store.policies import find_policy
-from broker.store.principals import Entity, find_entity, find_role_by_name
 
 _SESSION_NAME = "simulation"
 _NAME = r"[\w+=,.@-]{1,64}"

@@ -17,3 +17,8 @@ def put_account(connection: Connection, account: str, alias: str, now: int) -> N
 
 def list_accounts(connection: Connection) -> list[str]:
     return list(connection.execute(select(accounts.c.id).order_by(accounts.c.id)).scalars())
+
+
+def get_created_at(connection: Connection, account: str) -> int:
+    """When the account was made, in seconds since the epoch."""
+    return int(connection.execute(select(accounts.c.created_at).where(accounts.c.id == account)).scalar_one())

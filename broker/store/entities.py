@@ -1,36 +1,121 @@
-"""What roles and users have in common: identity, attached and inline policies."""
+"""Users, groups and roles: what has a name in an account and can have policies."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
 
-from broker.store.tables import entities, inline_policies, managed_policies, policy_attachments
+from broker.store.tables import entities
+
+Kind = Literal["user", "group", "role"]
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyText:
-    """A policy document and how explanations call it."""
+class Entity:
+    """A user, group or role. ``created_at`` is in seconds since the epoch; ``declared``: accredit.toml made it."""
 
+    id: str
+    kind: Kind
+    account: str
     name: str
-    document: str
+    path: str
+    arn: str
+    permissions_boundary: str | None
+    tags: Mapping[str, str]
+    declared: bool
+    created_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Attached:
-    """The identity policies of an entity."""
+def find_entity(connection: Connection, arn: str) -> Entity | None:
+    """The one of exactly this ARN (with its path, in its case)."""
+    return _find(connection, entities.c.arn == arn)
 
-    inline: tuple[PolicyText, ...]
-    managed: tuple[PolicyText, ...]
+
+def find_entity_by_id(connection: Connection, unique_id: str) -> Entity | None:
+    return _find(connection, entities.c.id == unique_id)
+
+
+def find_entity_by_name(connection: Connection, account: str, kind: Kind, name: str) -> Entity | None:
+    """The one of this name, whatever its case and its path."""
+    return _find(connection, _named(account, kind, name))
+
+
+def find_role_by_name(connection: Connection, account: str, name: str) -> Entity | None:
+    """The role of this name, as a session's ARN gives it: in its case and without its path."""
+    found = find_entity_by_name(connection, account, "role", name)
+    return found if found is not None and found.name == name else None
+
+
+def find_unique_id(connection: Connection, arn: str) -> str | None:
+    """The unique id of the user or role of exactly this ARN; a group is no principal."""
+    same = (entities.c.arn == arn) & (entities.c.kind != "group")
+    return connection.execute(select(entities.c.id).where(same)).scalar()
+
+
+def find_arn(connection: Connection, unique_id: str) -> str | None:
+    """The ARN of the one of this unique id."""
+    return connection.execute(select(entities.c.arn).where(entities.c.id == unique_id)).scalar()
+
+
+def list_entities(
+    connection: Connection, account: str, kind: Kind, *, path_prefix: str = "/", after: str = "", limit: int
+) -> list[Entity]:
+    """At most ``limit``, by name, from behind the name ``after`` (in lower case)."""
+    where = of_kind(account, kind) & (entities.c.name_key > after) & below(entities.c.path, path_prefix)
+    return [
+        Entity(*row) for row in connection.execute(_select().where(where).order_by(entities.c.name_key).limit(limit))
+    ]
+
+
+def count_entities(connection: Connection, account: str, kind: Kind) -> int:
+    return int(connection.execute(select(func.count()).where(of_kind(account, kind))).scalar_one())
+
+
+def insert_entity(connection: Connection, entity: Entity) -> None:
+    """Make it. The caller has looked that its name is free."""
+    connection.execute(
+        insert(entities).values(
+            id=entity.id,
+            kind=entity.kind,
+            account=entity.account,
+            name=entity.name,
+            name_key=entity.name.lower(),
+            path=entity.path,
+            arn=entity.arn,
+            permissions_boundary=entity.permissions_boundary,
+            tags=dict(entity.tags),
+            declared=entity.declared,
+            created_at=entity.created_at,
+        )
+    )
+
+
+def rename_entity(connection: Connection, unique_id: str, *, name: str, path: str, arn: str) -> None:
+    values = {"name": name, "name_key": name.lower(), "path": path, "arn": arn}
+    connection.execute(update(entities).where(entities.c.id == unique_id).values(**values))
+
+
+def set_entity_tags(connection: Connection, unique_id: str, tags: Mapping[str, str]) -> None:
+    connection.execute(update(entities).where(entities.c.id == unique_id).values(tags=dict(tags)))
+
+
+def set_permissions_boundary(connection: Connection, unique_id: str, policy_arn: str | None) -> None:
+    connection.execute(update(entities).where(entities.c.id == unique_id).values(permissions_boundary=policy_arn))
+
+
+def delete_entity(connection: Connection, unique_id: str) -> None:
+    """Delete it with all that is its own. The caller has looked that nothing forbids it."""
+    connection.execute(delete(entities).where(entities.c.id == unique_id))
 
 
 def put_entity(
     connection: Connection,
     *,
     new_id: str,
-    kind: str,
+    kind: Kind,
     account: str,
     name: str,
     path: str,
@@ -41,10 +126,13 @@ def put_entity(
     now: int,
 ) -> str:
     """Make the entity, or bring the one of that name to this state; its unique id either way."""
-    key = name.lower()
-    found = connection.execute(
-        select(entities.c.id).where(entities.c.account == account, entities.c.kind == kind, entities.c.name_key == key)
-    ).scalar()
+    found = find_entity_by_name(connection, account, kind, name)
+    if found is None:
+        insert_entity(
+            connection,
+            Entity(new_id, kind, account, name, path, arn, permissions_boundary, dict(tags), declared, now),
+        )
+        return new_id
     values = {
         "name": name,
         "path": path,
@@ -53,23 +141,8 @@ def put_entity(
         "tags": dict(tags),
         "declared": declared,
     }
-    if found is not None:
-        connection.execute(update(entities).where(entities.c.id == found).values(**values))
-        return str(found)
-    connection.execute(
-        insert(entities).values(id=new_id, kind=kind, account=account, name_key=key, created_at=now, **values)
-    )
-    return new_id
-
-
-def find_unique_id(connection: Connection, arn: str) -> str | None:
-    """The unique id of the user or role of exactly this ARN."""
-    return connection.execute(select(entities.c.id).where(entities.c.arn == arn)).scalar()
-
-
-def find_arn(connection: Connection, unique_id: str) -> str | None:
-    """The ARN of the user or role of this unique id."""
-    return connection.execute(select(entities.c.arn).where(entities.c.id == unique_id)).scalar()
+    connection.execute(update(entities).where(entities.c.id == found.id).values(**values))
+    return found.id
 
 
 def delete_declared_entities(connection: Connection, *, keep: Iterable[str]) -> list[str]:
@@ -83,32 +156,40 @@ def delete_declared_entities(connection: Connection, *, keep: Iterable[str]) -> 
     return arns
 
 
-def replace_policies(
-    connection: Connection, entity_id: str, *, inline: Mapping[str, str], attached: tuple[str, ...]
-) -> None:
-    """Make exactly these the entity's policies."""
-    connection.execute(delete(inline_policies).where(inline_policies.c.entity_id == entity_id))
-    connection.execute(delete(policy_attachments).where(policy_attachments.c.entity_id == entity_id))
-    for name, document in inline.items():
-        connection.execute(insert(inline_policies).values(entity_id=entity_id, name=name, document=document))
-    for arn in attached:
-        connection.execute(insert(policy_attachments).values(entity_id=entity_id, policy_arn=arn))
+def of_kind(account: str, kind: Kind) -> ColumnElement[bool]:
+    return (entities.c.account == account) & (entities.c.kind == kind)
 
 
-def get_policies(connection: Connection, entity_id: str, label: str) -> Attached:
-    """The policies of an entity; ``label`` (``role/NAME``) begins the inline policies' names."""
-    inline = connection.execute(
-        select(inline_policies.c.name, inline_policies.c.document)
-        .where(inline_policies.c.entity_id == entity_id)
-        .order_by(inline_policies.c.name)
-    )
-    managed = connection.execute(
-        select(managed_policies.c.arn, managed_policies.c.document)
-        .join(policy_attachments, policy_attachments.c.policy_arn == managed_policies.c.arn)
-        .where(policy_attachments.c.entity_id == entity_id)
-        .order_by(managed_policies.c.arn)
-    )
-    return Attached(
-        tuple(PolicyText(f"{label} inline policy {name}", document) for name, document in inline),
-        tuple(PolicyText(arn, document) for arn, document in managed),
+def below(path: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+    """Paths that begin with ``prefix``, in its case (LIKE would fold it on some databases)."""
+    return func.substr(path, 1, len(prefix)) == prefix
+
+
+def entities_where(connection: Connection, where: ColumnElement[bool]) -> Sequence[Entity]:
+    """Those for which ``where`` holds, by name."""
+    return [Entity(*row) for row in connection.execute(_select().where(where).order_by(entities.c.name_key))]
+
+
+def _named(account: str, kind: Kind, name: str) -> ColumnElement[bool]:
+    return of_kind(account, kind) & (entities.c.name_key == name.lower())
+
+
+def _find(connection: Connection, where: ColumnElement[bool]) -> Entity | None:
+    row = connection.execute(_select().where(where)).first()
+    return None if row is None else Entity(*row)
+
+
+def _select() -> Select[Any]:
+    table = entities.c
+    return select(
+        table.id,
+        table.kind,
+        table.account,
+        table.name,
+        table.path,
+        table.arn,
+        table.permissions_boundary,
+        table.tags,
+        table.declared,
+        table.created_at,
     )

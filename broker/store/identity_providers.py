@@ -29,7 +29,7 @@ def put_provider(connection: Connection, record: ProviderRecord, *, declared: bo
         connection.execute(update(identity_providers).where(identity_providers.c.arn == record.arn).values(**values))
     else:
         connection.execute(
-            insert(identity_providers).values(arn=record.arn, account=record.account, created_at=now, **values)
+            insert(identity_providers).values(arn=record.arn, account=record.account, tags={}, created_at=now, **values)
         )
 
 

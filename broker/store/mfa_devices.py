@@ -45,11 +45,12 @@ def put_mfa_device(connection: Connection, device: MfaDevice, *, declared: bool,
         "user_id": device.user_id,
         "sealed_seed": device.sealed_seed,
         "declared": declared,
+        "enabled_at": now,
     }
     same = mfa_devices.c.serial_number == device.serial_number
     if connection.execute(update(mfa_devices).where(same).values(**values)).rowcount:
         return
-    fresh = {"last_step": device.last_step, "failures": 0, "failed_at": 0, "created_at": now}
+    fresh = {"last_step": device.last_step, "failures": 0, "failed_at": 0, "tags": {}, "created_at": now}
     connection.execute(insert(mfa_devices).values(serial_number=device.serial_number, **values, **fresh))
 
 

@@ -29,11 +29,10 @@ def put_policy(
     key = name.lower()
     same = (managed_policies.c.account == account) & (managed_policies.c.name_key == key)
     known = connection.execute(select(managed_policies.c.arn).where(same)).scalar()
-    values = {"name": name, "path": path, "arn": arn, "document": document, "declared": declared}
+    values = {"name": name, "path": path, "arn": arn, "document": document, "declared": declared, "updated_at": now}
     if known is None:
-        connection.execute(
-            insert(managed_policies).values(id=new_id, account=account, name_key=key, created_at=now, **values)
-        )
+        fresh = {"id": new_id, "account": account, "name_key": key, "tags": {}, "created_at": now}
+        connection.execute(insert(managed_policies).values(**fresh, **values))
         return
     attached = policy_attachments.c.policy_arn == known  # detached meanwhile: the database holds on to the old ARN
     holders = list(connection.execute(select(policy_attachments.c.entity_id).where(attached)).scalars())
@@ -67,3 +66,9 @@ def delete_declared_policies(connection: Connection, *, keep: Iterable[str]) -> 
 def find_policy(connection: Connection, arn: str) -> str | None:
     """The document of the managed policy of this ARN."""
     return connection.execute(select(managed_policies.c.document).where(managed_policies.c.arn == arn)).scalar()
+
+
+def find_policy_owner(connection: Connection, arn: str) -> str | None:
+    """The account of the managed policy of this ARN; empty for those that the product brings along."""
+    row = connection.execute(select(managed_policies.c.account).where(managed_policies.c.arn == arn)).first()
+    return None if row is None else row[0] or ""

@@ -51,7 +51,7 @@ entities = Table(
     "entities",
     metadata,
     Column("id", String(32), primary_key=True),
-    Column("kind", String(8), CheckConstraint("kind IN ('user', 'role')", name="kind"), nullable=False),
+    Column("kind", String(8), CheckConstraint("kind IN ('user', 'group', 'role')", name="kind"), nullable=False),
     Column("account", String(12), ForeignKey("accounts.id"), nullable=False),
     Column("name", String(128), nullable=False),
     Column("name_key", String(128), nullable=False),
@@ -78,16 +78,58 @@ managed_policies = Table(
     "managed_policies",
     metadata,
     Column("id", String(32), primary_key=True),
-    Column("account", String(12), ForeignKey("accounts.id"), nullable=False),
+    Column("account", String(12), ForeignKey("accounts.id")),
     Column("name", String(128), nullable=False),
     Column("name_key", String(128), nullable=False),
     Column("path", String(512), nullable=False),
     Column("arn", String(2048), nullable=False, unique=True),
     Column("document", Text, nullable=False),
+    Column("description", String(1000), nullable=False, default=""),
+    Column("tags", JSON, nullable=False, default=dict),
+    Column("default_version", Integer, nullable=False, default=1),
+    Column("last_version", Integer, nullable=False, default=1),
     Column("declared", Boolean, nullable=False, default=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
     UniqueConstraint("account", "name_key"),
 )
+"""``document`` is that of the default version. Those of ``aws`` (``arn:aws:iam::aws:policy/…``) have no account.
+``last_version`` is the highest number ever given: numbers never come again."""
+
+policy_versions = Table(
+    "policy_versions",
+    metadata,
+    Column("policy_id", String(32), ForeignKey("managed_policies.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+group_members = Table(
+    "group_members",
+    metadata,
+    Column("group_id", String(32), ForeignKey("entities.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", String(32), ForeignKey("entities.id", ondelete="CASCADE"), primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_group_members_user_id", "user_id"),
+)
+
+instance_profiles = Table(
+    "instance_profiles",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account", String(12), ForeignKey("accounts.id"), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("name_key", String(128), nullable=False),
+    Column("path", String(512), nullable=False),
+    Column("arn", String(2048), nullable=False, unique=True),
+    Column("role_id", String(32), ForeignKey("entities.id")),
+    Column("tags", JSON, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("account", "name_key"),
+    Index("ix_instance_profiles_role_id", "role_id"),
+)
+"""Names for a role, which Terraform and consoles ask for; nothing here runs instances."""
 
 inline_policies = Table(
     "inline_policies",
@@ -102,6 +144,7 @@ policy_attachments = Table(
     metadata,
     Column("entity_id", String(32), ForeignKey("entities.id", ondelete="CASCADE"), primary_key=True),
     Column("policy_arn", String(2048), ForeignKey("managed_policies.arn"), primary_key=True),
+    Index("ix_policy_attachments_policy_arn", "policy_arn"),
 )
 
 access_keys = Table(
@@ -114,6 +157,7 @@ access_keys = Table(
     Column("sealed_secret", LargeBinary, nullable=False),
     Column("declared", Boolean, nullable=False, default=False),
     Column("created_at", BigInteger, nullable=False),
+    Index("ix_access_keys_user_id", "user_id"),
 )
 """Long-term keys; without a user it is the account's root key. Secrets are sealed under the master key."""
 
@@ -125,9 +169,10 @@ identity_providers = Table(
     Column("kind", String(8), nullable=False),
     Column("issuer", String(2048), nullable=False),
     Column("settings", JSON, nullable=False),
+    Column("tags", JSON, nullable=False, default=dict),
     Column("declared", Boolean, nullable=False, default=False),
     Column("created_at", BigInteger, nullable=False),
-    UniqueConstraint("account", "issuer"),
+    UniqueConstraint("account", "kind", "issuer"),
 )
 
 keys = Table(
@@ -174,10 +219,76 @@ mfa_devices = Table(
     Column("last_step", BigInteger, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("failed_at", BigInteger, nullable=False),
+    Column("tags", JSON, nullable=False, default=dict),
+    Column("enabled_at", BigInteger),
     Column("declared", Boolean, nullable=False, default=False),
     Column("created_at", BigInteger, nullable=False),
+    Index("ix_mfa_devices_user_id", "user_id"),
 )
-"""TOTP devices. ``last_step`` is the time step of the last code that was accepted: no code counts twice."""
+"""TOTP devices. ``last_step`` is the time step of the last code that was accepted: no code counts twice. Without
+``enabled_at`` the device is nobody's yet; with it and without a user it is the root user's."""
+
+login_profiles = Table(
+    "login_profiles",
+    metadata,
+    Column("user_id", String(32), ForeignKey("entities.id", ondelete="CASCADE"), primary_key=True),
+    Column("password_hash", String(512), nullable=False),
+    Column("reset_required", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger),
+)
+"""Console passwords, as Argon2id hashes."""
+
+old_passwords = Table(
+    "old_passwords",
+    metadata,
+    Column("user_id", String(32), ForeignKey("login_profiles.user_id", ondelete="CASCADE"), primary_key=True),
+    Column("replaced_at", BigInteger, primary_key=True),
+    Column("password_hash", String(512), primary_key=True),
+)
+"""Hashes of former passwords, as many as a password policy may forbid to use again (24)."""
+
+password_attempts = Table(
+    "password_attempts",
+    metadata,
+    Column("subject", String(512), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("failed_at", BigInteger, nullable=False),
+)
+"""Wrong passwords in a row, of a user (``user:ID``) and from an address (``address:IP``): each makes the next wait."""
+
+password_policies = Table(
+    "password_policies",
+    metadata,
+    Column("account", String(12), ForeignKey("accounts.id"), primary_key=True),
+    Column("settings", JSON, nullable=False),
+)
+
+usages = Table(
+    "usages",
+    metadata,
+    Column("subject", String(128), primary_key=True),
+    Column("service", String(64), primary_key=True),
+    Column("action", String(128), primary_key=True),
+    Column("region", String(64), nullable=False),
+    Column("used_at", BigInteger, nullable=False),
+)
+"""When what was last used: ``subject`` is an access key id, or the unique id of a user or role. Written in the
+background, from what the calls of the last seconds were."""
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("account", String(12), ForeignKey("accounts.id"), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("subject", String(2048), nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+"""Credential reports (``id``: ``credentials:ACCOUNT``) and jobs about services last accessed (``id``: the job's)."""
 
 revocations = Table(
     "revocations",

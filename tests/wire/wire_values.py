@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import regex
 from botocore import xform_name
@@ -211,4 +212,6 @@ def answer_of(shape: Shape, value: Any) -> Any:
         return [answer_of(shape.member, item) for item in value]
     if shape.type_name == "map":
         return {xml_text(key): answer_of(shape.value, item) for key, item in value.items()}
+    if shape.name == "policyDocumentType":
+        return quote(value, safe="-_.~")  # botocore's IAM client decodes it after parsing
     return xml_text(value) if isinstance(value, str) else value

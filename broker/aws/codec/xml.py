@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from botocore import xform_name
 
@@ -19,6 +20,7 @@ from broker.domain.secret import Secret
 
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SPECIAL = re.compile("[&<>\r]")
+_POLICY_DOCUMENT = "policyDocumentType"
 _HARMLESS = re.compile("[ !-%'-;=?-~]*")
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;"}
 
@@ -96,7 +98,7 @@ class _Compiler:
             return self._map(name, shape)
         if shape.type_name == "structure":
             return _wrapped(name, self.members(shape))
-        text = _TEXTS.get(shape.type_name, _plain)
+        text = _quoted if shape.name == _POLICY_DOCUMENT else _TEXTS.get(shape.type_name, _plain)
         opening, closing = f"<{name}>", f"</{name}>"
 
         def write(value: Any, append: Append) -> None:
@@ -145,6 +147,11 @@ def _wrapped(name: str, inner: Writer) -> Writer:
 
 def _plain(value: Any) -> str:
     return escape(value.reveal() if isinstance(value, Secret) else str(value))
+
+
+def _quoted(value: str) -> str:
+    """Policy documents go out percent-encoded (RFC 3986), as IAM sends them."""
+    return quote(value, safe="-_.~")
 
 
 def _boolean(value: bool) -> str:

@@ -18,7 +18,7 @@ from broker.domain.secret import Secret
 from broker.services import Caller, Candidate, Services
 from broker.settings import load_settings
 from broker.store.engine import Database
-from broker.store.principals import find_entity
+from broker.store.entities import find_entity
 from broker.store.schema import migrate
 
 ACCOUNT, OTHER = "123456789012", "210987654321"

@@ -39,6 +39,7 @@ def upgrade() -> None:
         "revision",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_revision_single")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_revision")),
     )
     op.create_table(
@@ -55,6 +56,7 @@ def upgrade() -> None:
         sa.Column("declared", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["account"], ["accounts.id"], name=op.f("fk_entities_account_accounts")),
+        sa.CheckConstraint("kind IN ('user', 'group', 'role')", name=op.f("ck_entities_kind")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_entities")),
         sa.UniqueConstraint("account", "kind", "name_key", name=op.f("uq_entities_account_kind_name_key")),
         sa.UniqueConstraint("arn", name=op.f("uq_entities_arn")),
@@ -66,23 +68,29 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("issuer", sa.String(length=2048), nullable=False),
         sa.Column("settings", sa.JSON(), nullable=False),
+        sa.Column("tags", sa.JSON(), nullable=False),
         sa.Column("declared", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["account"], ["accounts.id"], name=op.f("fk_identity_providers_account_accounts")),
         sa.PrimaryKeyConstraint("arn", name=op.f("pk_identity_providers")),
-        sa.UniqueConstraint("account", "issuer", name=op.f("uq_identity_providers_account_issuer")),
+        sa.UniqueConstraint("account", "kind", "issuer", name=op.f("uq_identity_providers_account_kind_issuer")),
     )
     op.create_table(
         "managed_policies",
         sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("account", sa.String(length=12), nullable=False),
+        sa.Column("account", sa.String(length=12), nullable=True),
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("name_key", sa.String(length=128), nullable=False),
         sa.Column("path", sa.String(length=512), nullable=False),
         sa.Column("arn", sa.String(length=2048), nullable=False),
         sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("description", sa.String(length=1000), nullable=False),
+        sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("default_version", sa.Integer(), nullable=False),
+        sa.Column("last_version", sa.Integer(), nullable=False),
         sa.Column("declared", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["account"], ["accounts.id"], name=op.f("fk_managed_policies_account_accounts")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_managed_policies")),
         sa.UniqueConstraint("account", "name_key", name=op.f("uq_managed_policies_account_name_key")),
@@ -101,6 +109,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["user_id"], ["entities.id"], name=op.f("fk_access_keys_user_id_entities"), ondelete="CASCADE"
         ),
+        sa.CheckConstraint("status IN ('Active', 'Inactive')", name=op.f("ck_access_keys_status")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_access_keys")),
     )
     op.create_table(

@@ -21,6 +21,8 @@ def upgrade() -> None:
         sa.Column("last_step", sa.BigInteger(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("failed_at", sa.BigInteger(), nullable=False),
+        sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("enabled_at", sa.BigInteger(), nullable=True),
         sa.Column("declared", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["account"], ["accounts.id"], name=op.f("fk_mfa_devices_account_accounts")),
