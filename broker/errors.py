@@ -29,6 +29,8 @@ class AlreadyExists(BrokerError):
 
 class Conflict(BrokerError):
     """Another request changed, at the same time, what this one depends on."""
+
+
 class DeleteConflict(BrokerError):
     """Something still hangs on the object."""
 

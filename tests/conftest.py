@@ -41,12 +41,32 @@ def issuer() -> Iterator[TokenIssuer]:
     made.close()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``pytest --store postgresql tests/live``: the brokers of the live tests have PostgreSQL instead of SQLite."""
+    parser.addoption("--store", choices=["sqlite", "postgresql"], default="sqlite")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def broker_store(request: pytest.FixtureRequest) -> str:
+    """``store_url`` of a broker for tests that run on both: empty for SQLite."""
+    return "" if request.param == "sqlite" else _new_database(request)
+
+
+def _new_database(request: pytest.FixtureRequest) -> str:
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.url(server.make_database())
+
+
 @pytest.fixture(scope="session")
-def make_broker(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., BrokerServer]:
+def make_broker(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Callable[..., BrokerServer]:
     """Makes a data directory; ``with serving(make_broker(...)) as broker`` serves it."""
     from realm.server import BrokerServer
 
     def make(objects: str = "", **fields: Any) -> BrokerServer:
+        if request.config.getoption("store") == "postgresql" and "joins" not in fields:
+            fields.setdefault("store_url", _new_database(request))
         return BrokerServer(tmp_path_factory.mktemp("broker"), objects, **fields)
 
     return make

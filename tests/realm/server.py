@@ -197,11 +197,27 @@ class BrokerServer:
 
     def events(self, request_id: str = "", **fields: object) -> list[dict[str, Any]]:
         """The audit events on disk at this moment, the oldest first: all, or those of a request, or with fields."""
-        with contextlib.closing(self._connect()) as connection:
-            texts = connection.execute("SELECT record FROM audit_events ORDER BY sequence").fetchall()
+        texts = self.query("SELECT record FROM audit_events ORDER BY sequence")
         wanted = {"requestID": request_id, **fields} if request_id else fields
         found = (json.loads(text) for (text,) in texts)
         return [event for event in found if wanted.items() <= event.items()]
+
+    def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """What the store answers, whichever it is; a parameter is a ``?``."""
+        with contextlib.closing(self._connect()) as connection:
+            return list(connection.execute(statement, parameters).fetchall())
+
+    def _connect(self) -> Any:
+        if not self.store_url:
+            return sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)
+        import psycopg
+
+        class Cursor(psycopg.Cursor[Any]):
+            def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+                return super().execute(query.replace("?", "%s"), params, **options)
+
+        url, password = self.store_url.replace("+psycopg", "", 1), self.environment.get("ACCREDIT_STORE_PASSWORD")
+        return psycopg.connect(url, password=password, cursor_factory=Cursor)
 
     def event(self, request_id: str) -> dict[str, Any]:
         """The one event of a request; for a read-only call it may take 100 ms to be on disk."""
@@ -222,14 +238,6 @@ class BrokerServer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
-
-    def _connect(self) -> Any:
-        if not self.store_url:
-            return sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)
-        import psycopg
-
-        password = self.environment.get("ACCREDIT_STORE_PASSWORD")
-        return psycopg.connect(self.store_url.replace("+psycopg", "", 1), password=password)
 
     def _write_settings(self) -> None:
         path = self.directory / "accredit.toml"
