@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from broker.audit.event import CallRecord, render
 from broker.credentials.keyids import LONG_TERM, new_access_key_id, new_secret_access_key
-from broker.credentials.keyring import add_key
+from broker.credentials.keyring import add_key, list_states
 from broker.credentials.long_term import seal_secret
 from broker.credentials.masterkey import create_master_key, load_master_key
+from broker.database import command_database
 from broker.domain.secret import Secret
-from broker.errors import AlreadyExists
+from broker.errors import AlreadyExists, BrokerError
 from broker.identifiers import new_uuid
-from broker.settings import CONFIG_FILE, KeySettings, load_settings
+from broker.settings import CONFIG_FILE, MASTER_KEY_VARIABLE, KeySettings, load_settings
 from broker.store.access_keys import AccessKeyRow, put_access_key
 from broker.store.accounts import put_account
 from broker.store.audit_events import append_records
@@ -33,23 +36,39 @@ class RootKey:
     secret_access_key: Secret
 
 
-def initialize(directory: Path, account: str) -> RootKey:
-    """Make ``directory`` for ``account`` (12 digits). Raises AlreadyExists if there is something in it."""
+def initialize(directory: Path, account: str, store_url: str | None = None) -> RootKey:
+    """Make ``directory`` for ``account`` (12 digits), and what it needs in the store.
+
+    Raises AlreadyExists if there is something in the directory, or in a store that other nodes have too. Whatever is
+    raised, the directory is left as it was.
+    """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(directory.iterdir()):
         raise AlreadyExists(f"{directory} is not empty")
     directory.chmod(0o700)  # it may have been there already, open to others
-    example = example_configuration().replace(_ACCOUNT_MARK, account)
-    (directory / CONFIG_FILE).write_text(example, encoding="utf-8")
-    master_key_path = directory / KeySettings().master_key_file
-    create_master_key(master_key_path)
-    settings = load_settings(directory)
-    database = Database(settings.store.url, directory)
     try:
+        return _fill(directory, account, store_url)
+    except BrokerError:
+        for path in directory.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        raise
+
+
+def _fill(directory: Path, account: str, store_url: str | None) -> RootKey:
+    example = example_configuration().replace(_ACCOUNT_MARK, account)
+    if store_url is not None:
+        example = example.replace("[store]\n", f"[store]\nurl = {json.dumps(store_url)}\n", 1)
+    configuration = directory / CONFIG_FILE
+    configuration.touch(mode=0o600)  # there may be a password in the URL
+    configuration.write_text(example, encoding="utf-8")
+    master_key_path = directory / KeySettings().master_key_file
+    if MASTER_KEY_VARIABLE not in os.environ:
+        create_master_key(master_key_path)
+    settings = load_settings(directory)
+    master_key = load_master_key(master_key_path, os.environ)
+    with command_database(settings) as database:
         migrate(database)
-        return _first_objects(database, load_master_key(master_key_path, os.environ), account)
-    finally:
-        database.close()
+        return _first_objects(database, master_key, account)
 
 
 def example_configuration() -> str:
@@ -69,6 +88,10 @@ def _first_objects(database: Database, master_key: bytes, account: str) -> RootK
     record.recipient = account
     record.parameters = {"account_id": account, "access_key_id": root.access_key_id}
     with database.change() as connection:
+        if list_states(connection, now):
+            raise AlreadyExists(
+                "the store was initialized before: give this node a copy of the other's accredit.toml and master.key"
+            )
         put_account(connection, account, "", moment)
         row = AccessKeyRow(root.access_key_id, account, None, True, sealed)
         put_access_key(connection, row, declared=False, now=moment)

@@ -10,6 +10,6 @@ from realm.server import BrokerServer, serving
 
 
 @pytest.mark.timeout(300)
-def test_a_company(make_broker: Callable[..., BrokerServer]) -> None:
-    with serving(make_broker(settings={"server.workers": 2})) as broker:
+def test_a_company(make_broker: Callable[..., BrokerServer], broker_store: str) -> None:
+    with serving(make_broker(settings={"server.workers": 2}, store_url=broker_store)) as broker:
         assert build(broker) >= 150

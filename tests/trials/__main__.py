@@ -15,9 +15,11 @@ def main() -> None:
     kill = commands.add_parser("kill", help="kill -9 at random moments under random writes")
     kill.add_argument("--rounds", type=int, default=1_000)
     kill.add_argument("--seed", type=int, default=1)
+    kill.add_argument("--store-url", default="", help="an empty PostgreSQL database instead of an SQLite file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="accredit-trial-") as directory:
-        print(kill_trial(Path(directory), rounds=options.rounds, seed=options.seed, say=_say))
+        home = Path(directory)
+        print(kill_trial(home, rounds=options.rounds, seed=options.seed, say=_say, store_url=options.store_url))
 
 
 def _say(text: str) -> None:

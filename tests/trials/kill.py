@@ -15,7 +15,6 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import threading
 import time
 from collections import Counter
@@ -52,10 +51,13 @@ class Notes:
     issued: list[str] = field(default_factory=list)
 
 
-def kill_trial(home: Path, *, rounds: int, seed: int, say: Say) -> str:
-    """Run it; a sentence about what was done. Raises AssertionError if something was lost, doubled or half made."""
+def kill_trial(home: Path, *, rounds: int, seed: int, say: Say, store_url: str = "") -> str:
+    """Run it, on an SQLite file if no other store is given; a sentence about what was done.
+
+    Raises AssertionError if something was lost, doubled or half made.
+    """
     chance = random.Random(seed)
-    broker = BrokerServer(home, settings={"server.workers": 2, "server.threads": 4})
+    broker = BrokerServer(home, settings={"server.workers": 2, "server.threads": 4}, store_url=store_url)
     broker.start()
     try:
         notes = [Notes() for _ in range(_WRITERS)]
@@ -246,9 +248,8 @@ def _issued_in(event: dict[str, Any]) -> str | None:
 
 def _records(broker: BrokerServer, after: int) -> tuple[int, list[dict[str, Any]]]:
     """The number of the last event, and the events after number ``after``; the database has to be whole."""
-    with contextlib.closing(sqlite3.connect(f"file:{broker.database}?mode=ro", uri=True, timeout=10)) as connection:
-        assert connection.execute("PRAGMA quick_check").fetchone() == ("ok",)
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-        query = "SELECT sequence, record FROM audit_events WHERE sequence > ? ORDER BY sequence"
-        rows = connection.execute(query, (after,)).fetchall()
+    if not broker.store_url:
+        assert broker.query("PRAGMA quick_check") == [("ok",)]
+        assert broker.query("PRAGMA foreign_key_check") == []
+    rows = broker.query("SELECT sequence, record FROM audit_events WHERE sequence > ? ORDER BY sequence", after)
     return (rows[-1][0] if rows else after), [json.loads(text) for _, text in rows]

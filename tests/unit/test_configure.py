@@ -15,7 +15,6 @@ from broker.errors import ConfigurationError
 from broker.settings import load_settings
 from broker.store.access_keys import AccessKeyRow, put_access_key
 from broker.store.engine import Database
-from broker.store.schema import migrate
 from broker.store.tables import access_keys, audit_events, entities, identity_providers
 
 MASTER = b"m" * 32
@@ -59,14 +58,6 @@ ENVIRON = {"CI_SECRET": "s" * 40}
 def _check(tmp_path: Path, text: str, environ: dict[str, str] = ENVIRON):
     (tmp_path / "accredit.toml").write_text(text)
     return check_configuration(load_settings(tmp_path, environ), MASTER, environ)
-
-
-@pytest.fixture
-def database(tmp_path: Path):
-    opened = Database("sqlite:///test.db", tmp_path)
-    migrate(opened)
-    yield opened
-    opened.close()
 
 
 def test_declared_objects_exist(tmp_path: Path, database: Database) -> None:
