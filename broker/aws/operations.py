@@ -20,6 +20,8 @@ from broker.aws.errors import InvalidParameter
 from broker.aws.model import Operation, Service, load_extensions, load_service
 from broker.domain.session import PolicyDescriptor, Tag
 from broker.iam.context_keys import get_context_keys_for_custom_policy, get_context_keys_for_principal_policy
+from broker.iam.groups import create_group, delete_group, get_group, list_groups, update_group
+from broker.iam.memberships import add_user_to_group, list_groups_for_user, remove_user_from_group
 from broker.iam.outbound_federation import (
     disable_outbound_web_identity_federation,
     enable_outbound_web_identity_federation,
@@ -78,23 +80,31 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "GetWebIdentityToken": Entry(get_web_identity_token, Effect.ISSUE),
     },
     "iam": {
+        "AddUserToGroup": Entry(add_user_to_group, Effect.CHANGE),
+        "CreateGroup": Entry(create_group, Effect.CHANGE),
         "CreateUser": Entry(create_user, Effect.CHANGE),
+        "DeleteGroup": Entry(delete_group, Effect.CHANGE),
         "DeleteUser": Entry(delete_user, Effect.CHANGE),
         "DeleteUserPermissionsBoundary": Entry(delete_user_permissions_boundary, Effect.CHANGE),
         "DisableOutboundWebIdentityFederation": Entry(disable_outbound_web_identity_federation, Effect.CHANGE),
         "EnableOutboundWebIdentityFederation": Entry(enable_outbound_web_identity_federation, Effect.CHANGE),
         "GetContextKeysForCustomPolicy": Entry(get_context_keys_for_custom_policy, Effect.READ),
         "GetContextKeysForPrincipalPolicy": Entry(get_context_keys_for_principal_policy, Effect.READ),
+        "GetGroup": Entry(get_group, Effect.READ),
         "GetOutboundWebIdentityFederationInfo": Entry(get_outbound_web_identity_federation_info, Effect.READ),
         "GetUser": Entry(get_user, Effect.READ),
+        "ListGroups": Entry(list_groups, Effect.READ),
+        "ListGroupsForUser": Entry(list_groups_for_user, Effect.READ),
         "ListUserTags": Entry(list_user_tags, Effect.READ),
         "ListUsers": Entry(list_users, Effect.READ),
         "PutUserPermissionsBoundary": Entry(put_user_permissions_boundary, Effect.CHANGE),
+        "RemoveUserFromGroup": Entry(remove_user_from_group, Effect.CHANGE),
         "SimulateCustomPolicy": Entry(simulate_custom_policy, Effect.READ),
         "SimulatePrincipalPolicy": Entry(simulate_principal_policy, Effect.READ),
         "SimulateTrustPolicy": Entry(simulate_trust_policy, Effect.READ),
         "TagUser": Entry(tag_user, Effect.CHANGE),
         "UntagUser": Entry(untag_user, Effect.CHANGE),
+        "UpdateGroup": Entry(update_group, Effect.CHANGE),
         "UpdateUser": Entry(update_user, Effect.CHANGE),
     },
 }

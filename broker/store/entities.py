@@ -165,9 +165,10 @@ def below(path: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
     return func.substr(path, 1, len(prefix)) == prefix
 
 
-def entities_where(connection: Connection, where: ColumnElement[bool]) -> Sequence[Entity]:
-    """Those for which ``where`` holds, by name."""
-    return [Entity(*row) for row in connection.execute(_select().where(where).order_by(entities.c.name_key))]
+def entities_where(connection: Connection, where: ColumnElement[bool], *, limit: int | None = None) -> Sequence[Entity]:
+    """Those for which ``where`` holds, by name; at most ``limit``, if it is given."""
+    ordered = _select().where(where).order_by(entities.c.name_key).limit(limit)
+    return [Entity(*row) for row in connection.execute(ordered)]
 
 
 def _named(account: str, kind: Kind, name: str) -> ColumnElement[bool]:
