@@ -27,8 +27,29 @@ from broker.iam.outbound_federation import (
     enable_outbound_web_identity_federation,
     get_outbound_web_identity_federation_info,
 )
+from broker.iam.roles import (
+    create_role,
+    delete_role,
+    delete_role_permissions_boundary,
+    get_role,
+    list_role_tags,
+    list_roles,
+    put_role_permissions_boundary,
+    tag_role,
+    untag_role,
+    update_role,
+    update_role_description,
+)
+from broker.iam.service_linked_roles import (
+    create_service_linked_role,
+    delete_service_linked_role,
+    get_service_linked_role_deletion_status,
+)
 from broker.iam.simulate import simulate_custom_policy, simulate_principal_policy
 from broker.iam.simulate_trust import simulate_trust_policy
+from broker.iam.trust_policies import (
+    update_assume_role_policy,
+)
 from broker.iam.users import (
     create_user,
     delete_user,
@@ -82,8 +103,13 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
     "iam": {
         "AddUserToGroup": Entry(add_user_to_group, Effect.CHANGE),
         "CreateGroup": Entry(create_group, Effect.CHANGE),
+        "CreateRole": Entry(create_role, Effect.CHANGE),
+        "CreateServiceLinkedRole": Entry(create_service_linked_role, Effect.CHANGE),
         "CreateUser": Entry(create_user, Effect.CHANGE),
         "DeleteGroup": Entry(delete_group, Effect.CHANGE),
+        "DeleteRole": Entry(delete_role, Effect.CHANGE),
+        "DeleteRolePermissionsBoundary": Entry(delete_role_permissions_boundary, Effect.CHANGE),
+        "DeleteServiceLinkedRole": Entry(delete_service_linked_role, Effect.CHANGE),
         "DeleteUser": Entry(delete_user, Effect.CHANGE),
         "DeleteUserPermissionsBoundary": Entry(delete_user_permissions_boundary, Effect.CHANGE),
         "DisableOutboundWebIdentityFederation": Entry(disable_outbound_web_identity_federation, Effect.CHANGE),
@@ -92,19 +118,29 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "GetContextKeysForPrincipalPolicy": Entry(get_context_keys_for_principal_policy, Effect.READ),
         "GetGroup": Entry(get_group, Effect.READ),
         "GetOutboundWebIdentityFederationInfo": Entry(get_outbound_web_identity_federation_info, Effect.READ),
+        "GetRole": Entry(get_role, Effect.READ),
+        "GetServiceLinkedRoleDeletionStatus": Entry(get_service_linked_role_deletion_status, Effect.READ),
         "GetUser": Entry(get_user, Effect.READ),
         "ListGroups": Entry(list_groups, Effect.READ),
         "ListGroupsForUser": Entry(list_groups_for_user, Effect.READ),
+        "ListRoleTags": Entry(list_role_tags, Effect.READ),
+        "ListRoles": Entry(list_roles, Effect.READ),
         "ListUserTags": Entry(list_user_tags, Effect.READ),
         "ListUsers": Entry(list_users, Effect.READ),
+        "PutRolePermissionsBoundary": Entry(put_role_permissions_boundary, Effect.CHANGE),
         "PutUserPermissionsBoundary": Entry(put_user_permissions_boundary, Effect.CHANGE),
         "RemoveUserFromGroup": Entry(remove_user_from_group, Effect.CHANGE),
         "SimulateCustomPolicy": Entry(simulate_custom_policy, Effect.READ),
         "SimulatePrincipalPolicy": Entry(simulate_principal_policy, Effect.READ),
         "SimulateTrustPolicy": Entry(simulate_trust_policy, Effect.READ),
+        "TagRole": Entry(tag_role, Effect.CHANGE),
         "TagUser": Entry(tag_user, Effect.CHANGE),
+        "UntagRole": Entry(untag_role, Effect.CHANGE),
         "UntagUser": Entry(untag_user, Effect.CHANGE),
+        "UpdateAssumeRolePolicy": Entry(update_assume_role_policy, Effect.CHANGE),
         "UpdateGroup": Entry(update_group, Effect.CHANGE),
+        "UpdateRole": Entry(update_role, Effect.CHANGE),
+        "UpdateRoleDescription": Entry(update_role_description, Effect.CHANGE),
         "UpdateUser": Entry(update_user, Effect.CHANGE),
     },
 }

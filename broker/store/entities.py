@@ -12,6 +12,9 @@ from broker.store.tables import entities
 
 Kind = Literal["user", "group", "role"]
 
+_MAX_NAMED = 1_000
+"""Values that one query names; databases have limits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entity:
@@ -58,6 +61,16 @@ def find_unique_id(connection: Connection, arn: str) -> str | None:
 def find_arn(connection: Connection, unique_id: str) -> str | None:
     """The ARN of the one of this unique id."""
     return connection.execute(select(entities.c.arn).where(entities.c.id == unique_id)).scalar()
+
+
+def find_arns(connection: Connection, unique_ids: Iterable[str]) -> dict[str, str]:
+    """The ARNs of those of these unique ids that exist."""
+    wanted = list(unique_ids)
+    found: dict[str, str] = {}
+    for start in range(0, len(wanted), _MAX_NAMED):
+        some = entities.c.id.in_(wanted[start : start + _MAX_NAMED])
+        found |= {row[0]: row[1] for row in connection.execute(select(entities.c.id, entities.c.arn).where(some))}
+    return found
 
 
 def list_entities(
