@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
 
-from broker.store.tables import entities
+from broker.store.tables import entities, instance_profiles
 
 Kind = Literal["user", "group", "role"]
 
@@ -161,9 +161,11 @@ def put_entity(
 def delete_declared_entities(connection: Connection, *, keep: Iterable[str]) -> list[str]:
     """Delete what was declared once and is not among the unique ids ``keep``; the ARNs of what went.
 
-    Their policies' attachments and their access keys go with them.
+    Their policies' attachments and their access keys go with them; roles leave their instance profiles.
     """
     gone = entities.c.declared & entities.c.id.not_in(list(keep))
+    holding = instance_profiles.c.role_id.in_(select(entities.c.id).where(gone))
+    connection.execute(update(instance_profiles).where(holding).values(role_id=None))
     arns = list(connection.execute(select(entities.c.arn).where(gone).order_by(entities.c.arn)).scalars())
     connection.execute(delete(entities).where(gone))
     return arns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,6 +34,12 @@ def find_role(connection: Connection, arn: str) -> Role | None:
 
 def find_role_by_id(connection: Connection, role_id: str) -> Role | None:
     return _find(connection, entities.c.id == role_id)
+
+
+def find_roles_by_id(connection: Connection, role_ids: Iterable[str]) -> list[Role]:
+    """Those of a page."""
+    wanted = entities.c.id.in_(list(role_ids))
+    return [_role(row) for row in connection.execute(select(*_COLUMNS).join_from(entities, roles).where(wanted))]
 
 
 def find_roles(
