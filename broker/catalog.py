@@ -20,6 +20,7 @@ from broker.policy.document import PolicyKind
 from broker.policy.evaluate import PolicySource
 from broker.policy.reader import policy_size
 from broker.store.access_keys import find_access_key
+from broker.store.accounts import find_created_at
 from broker.store.engine import Database
 from broker.store.entities import Kind
 from broker.store.entity_policies import PolicyText
@@ -78,6 +79,10 @@ class Catalog:
         self._database = database
         self._master_key = master_key
         self._cache: tuple[int, dict[tuple[str, ...], object]] = (-1, {})
+
+    def account_created_at(self, account: str) -> int | None:
+        """When the account was made, in seconds since the epoch."""
+        return self._get(("account", account), lambda connection: find_created_at(connection, account))
 
     def role(self, arn: str) -> RoleView | None:
         """The role of exactly this ARN."""
