@@ -15,6 +15,7 @@ from sqlalchemy import delete
 from broker.credentials.keyids import LONG_TERM, new_access_key_id, new_secret_access_key
 from broker.credentials.long_term import seal_secret
 from broker.credentials.masterkey import load_master_key
+from broker.settings import load_settings
 from broker.store.access_keys import AccessKeyRow, put_access_key
 from broker.store.engine import Database
 from broker.store.entity_policies import replace_policies
@@ -23,7 +24,7 @@ from broker.store.tables import access_keys
 
 @contextlib.contextmanager
 def store(broker: BrokerServer) -> Iterator[Database]:
-    database = Database(f"sqlite:///{broker.database.name}", broker.directory)
+    database = Database(load_settings(broker.directory, {}).store.url, broker.directory)
     try:
         yield database
     finally:
@@ -50,6 +51,7 @@ def give_policies(broker: BrokerServer, entity_id: str, *statements: Mapping[str
 
 
 def drop_keys(broker: BrokerServer, *keys: Keys) -> None:
+    """Delete them: a user that has keys stays."""
     ids = [key.access_key_id for key in keys]
     with store(broker) as database, database.change() as connection:
         connection.execute(delete(access_keys).where(access_keys.c.id.in_(ids)))
