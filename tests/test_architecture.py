@@ -20,6 +20,8 @@ LAYERS = (
     {"settings", "policy", "logs", "proxies", "store"},
     {"audit", "credentials", "database", "provider_files", "provider_pool", "shared_issuers"},
     {"authorization_messages", "catalog", "mfa", "revocations"},
+    {"audit", "credentials", "provider_files", "provider_pool", "shared_issuers"},
+    {"accounts", "authorization_messages", "catalog", "mfa", "revocations"},
     {"services"},
     {"callers", "restrictions"},
     {"authorization"},

@@ -20,13 +20,50 @@ from broker.aws.errors import InvalidParameter
 from broker.aws.model import Operation, Service, load_extensions, load_service
 from broker.domain.session import PolicyDescriptor, Tag
 from broker.iam.context_keys import get_context_keys_for_custom_policy, get_context_keys_for_principal_policy
+from broker.iam.groups import create_group, delete_group, get_group, list_groups, update_group
+from broker.iam.instance_profile_roles import (
+    add_role_to_instance_profile,
+    list_instance_profiles_for_role,
+    remove_role_from_instance_profile,
+)
+from broker.iam.instance_profiles import (
+    create_instance_profile,
+    delete_instance_profile,
+    get_instance_profile,
+    list_instance_profile_tags,
+    list_instance_profiles,
+    tag_instance_profile,
+    untag_instance_profile,
+)
+from broker.iam.memberships import add_user_to_group, list_groups_for_user, remove_user_from_group
 from broker.iam.outbound_federation import (
     disable_outbound_web_identity_federation,
     enable_outbound_web_identity_federation,
     get_outbound_web_identity_federation_info,
 )
+from broker.iam.roles import (
+    create_role,
+    delete_role,
+    delete_role_permissions_boundary,
+    get_role,
+    list_role_tags,
+    list_roles,
+    put_role_permissions_boundary,
+    tag_role,
+    untag_role,
+    update_role,
+    update_role_description,
+)
+from broker.iam.service_linked_roles import (
+    create_service_linked_role,
+    delete_service_linked_role,
+    get_service_linked_role_deletion_status,
+)
 from broker.iam.simulate import simulate_custom_policy, simulate_principal_policy
 from broker.iam.simulate_trust import simulate_trust_policy
+from broker.iam.trust_policies import (
+    update_assume_role_policy,
+)
 from broker.iam.users import (
     create_user,
     delete_user,
@@ -78,23 +115,56 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "GetWebIdentityToken": Entry(get_web_identity_token, Effect.ISSUE),
     },
     "iam": {
+        "AddRoleToInstanceProfile": Entry(add_role_to_instance_profile, Effect.CHANGE),
+        "AddUserToGroup": Entry(add_user_to_group, Effect.CHANGE),
+        "CreateGroup": Entry(create_group, Effect.CHANGE),
+        "CreateInstanceProfile": Entry(create_instance_profile, Effect.CHANGE),
+        "CreateRole": Entry(create_role, Effect.CHANGE),
+        "CreateServiceLinkedRole": Entry(create_service_linked_role, Effect.CHANGE),
         "CreateUser": Entry(create_user, Effect.CHANGE),
+        "DeleteGroup": Entry(delete_group, Effect.CHANGE),
+        "DeleteInstanceProfile": Entry(delete_instance_profile, Effect.CHANGE),
+        "DeleteRole": Entry(delete_role, Effect.CHANGE),
+        "DeleteRolePermissionsBoundary": Entry(delete_role_permissions_boundary, Effect.CHANGE),
+        "DeleteServiceLinkedRole": Entry(delete_service_linked_role, Effect.CHANGE),
         "DeleteUser": Entry(delete_user, Effect.CHANGE),
         "DeleteUserPermissionsBoundary": Entry(delete_user_permissions_boundary, Effect.CHANGE),
         "DisableOutboundWebIdentityFederation": Entry(disable_outbound_web_identity_federation, Effect.CHANGE),
         "EnableOutboundWebIdentityFederation": Entry(enable_outbound_web_identity_federation, Effect.CHANGE),
         "GetContextKeysForCustomPolicy": Entry(get_context_keys_for_custom_policy, Effect.READ),
         "GetContextKeysForPrincipalPolicy": Entry(get_context_keys_for_principal_policy, Effect.READ),
+        "GetGroup": Entry(get_group, Effect.READ),
+        "GetInstanceProfile": Entry(get_instance_profile, Effect.READ),
         "GetOutboundWebIdentityFederationInfo": Entry(get_outbound_web_identity_federation_info, Effect.READ),
+        "GetRole": Entry(get_role, Effect.READ),
+        "GetServiceLinkedRoleDeletionStatus": Entry(get_service_linked_role_deletion_status, Effect.READ),
         "GetUser": Entry(get_user, Effect.READ),
+        "ListGroups": Entry(list_groups, Effect.READ),
+        "ListGroupsForUser": Entry(list_groups_for_user, Effect.READ),
+        "ListInstanceProfileTags": Entry(list_instance_profile_tags, Effect.READ),
+        "ListInstanceProfiles": Entry(list_instance_profiles, Effect.READ),
+        "ListInstanceProfilesForRole": Entry(list_instance_profiles_for_role, Effect.READ),
+        "ListRoleTags": Entry(list_role_tags, Effect.READ),
+        "ListRoles": Entry(list_roles, Effect.READ),
         "ListUserTags": Entry(list_user_tags, Effect.READ),
         "ListUsers": Entry(list_users, Effect.READ),
+        "PutRolePermissionsBoundary": Entry(put_role_permissions_boundary, Effect.CHANGE),
         "PutUserPermissionsBoundary": Entry(put_user_permissions_boundary, Effect.CHANGE),
+        "RemoveRoleFromInstanceProfile": Entry(remove_role_from_instance_profile, Effect.CHANGE),
+        "RemoveUserFromGroup": Entry(remove_user_from_group, Effect.CHANGE),
         "SimulateCustomPolicy": Entry(simulate_custom_policy, Effect.READ),
         "SimulatePrincipalPolicy": Entry(simulate_principal_policy, Effect.READ),
         "SimulateTrustPolicy": Entry(simulate_trust_policy, Effect.READ),
+        "TagInstanceProfile": Entry(tag_instance_profile, Effect.CHANGE),
+        "TagRole": Entry(tag_role, Effect.CHANGE),
         "TagUser": Entry(tag_user, Effect.CHANGE),
+        "UntagInstanceProfile": Entry(untag_instance_profile, Effect.CHANGE),
+        "UntagRole": Entry(untag_role, Effect.CHANGE),
         "UntagUser": Entry(untag_user, Effect.CHANGE),
+        "UpdateAssumeRolePolicy": Entry(update_assume_role_policy, Effect.CHANGE),
+        "UpdateGroup": Entry(update_group, Effect.CHANGE),
+        "UpdateRole": Entry(update_role, Effect.CHANGE),
+        "UpdateRoleDescription": Entry(update_role_description, Effect.CHANGE),
         "UpdateUser": Entry(update_user, Effect.CHANGE),
     },
 }
