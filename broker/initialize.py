@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from broker.audit.event import CallRecord, render
+from broker.config_files import read_config_file
 from broker.credentials.keyids import LONG_TERM, new_access_key_id, new_secret_access_key
 from broker.credentials.keyring import add_key
 from broker.credentials.long_term import seal_secret
@@ -53,11 +54,8 @@ def initialize(directory: Path, account: str) -> RootKey:
 
 
 def example_configuration() -> str:
-    """The commented configuration file, from the installed package or from the checkout."""
-    here = Path(__file__).resolve().parent
-    installed = here / "_config"
-    source = installed if installed.is_dir() else here.parent / "config"
-    return (source / "accredit.example.toml").read_text(encoding="utf-8")
+    """The commented configuration file."""
+    return read_config_file("accredit.example.toml")
 
 
 def _first_objects(database: Database, master_key: bytes, account: str) -> RootKey:

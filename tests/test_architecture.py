@@ -15,11 +15,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("broker", "providers")
 
 LAYERS = (
-    {"errors", "identifiers", "wsgi", "broker"},
+    {"config_files", "errors", "identifiers", "wsgi", "broker"},
     {"domain"},
     {"settings", "policy", "logs", "proxies", "store"},
     {"audit", "credentials", "provider_files", "provider_pool", "shared_issuers"},
-    {"authorization_messages", "catalog", "mfa", "revocations"},
+    {"authorization_messages", "catalog", "mfa", "product_policies", "revocations"},
     {"services"},
     {"callers", "restrictions"},
     {"authorization"},
