@@ -20,13 +20,59 @@ from broker.aws.errors import InvalidParameter
 from broker.aws.model import Operation, Service, load_extensions, load_service
 from broker.domain.session import PolicyDescriptor, Tag
 from broker.iam.context_keys import get_context_keys_for_custom_policy, get_context_keys_for_principal_policy
+from broker.iam.group_policies import (
+    attach_group_policy,
+    delete_group_policy,
+    detach_group_policy,
+    get_group_policy,
+    list_attached_group_policies,
+    list_group_policies,
+    put_group_policy,
+)
+from broker.iam.managed_policies import (
+    create_policy,
+    delete_policy,
+    get_policy,
+    list_policies,
+    list_policy_tags,
+    tag_policy,
+    untag_policy,
+)
 from broker.iam.outbound_federation import (
     disable_outbound_web_identity_federation,
     enable_outbound_web_identity_federation,
     get_outbound_web_identity_federation_info,
 )
+from broker.iam.policy_entities import (
+    list_entities_for_policy,
+)
+from broker.iam.policy_versions import (
+    create_policy_version,
+    delete_policy_version,
+    get_policy_version,
+    list_policy_versions,
+    set_default_policy_version,
+)
+from broker.iam.role_policies import (
+    attach_role_policy,
+    delete_role_policy,
+    detach_role_policy,
+    get_role_policy,
+    list_attached_role_policies,
+    list_role_policies,
+    put_role_policy,
+)
 from broker.iam.simulate import simulate_custom_policy, simulate_principal_policy
 from broker.iam.simulate_trust import simulate_trust_policy
+from broker.iam.user_policies import (
+    attach_user_policy,
+    delete_user_policy,
+    detach_user_policy,
+    get_user_policy,
+    list_attached_user_policies,
+    list_user_policies,
+    put_user_policy,
+)
 from broker.iam.users import (
     create_user,
     delete_user,
@@ -78,22 +124,56 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "GetWebIdentityToken": Entry(get_web_identity_token, Effect.ISSUE),
     },
     "iam": {
+        "AttachGroupPolicy": Entry(attach_group_policy, Effect.CHANGE),
+        "AttachRolePolicy": Entry(attach_role_policy, Effect.CHANGE),
+        "AttachUserPolicy": Entry(attach_user_policy, Effect.CHANGE),
+        "CreatePolicy": Entry(create_policy, Effect.CHANGE),
+        "CreatePolicyVersion": Entry(create_policy_version, Effect.CHANGE),
         "CreateUser": Entry(create_user, Effect.CHANGE),
+        "DeleteGroupPolicy": Entry(delete_group_policy, Effect.CHANGE),
+        "DeletePolicy": Entry(delete_policy, Effect.CHANGE),
+        "DeletePolicyVersion": Entry(delete_policy_version, Effect.CHANGE),
+        "DeleteRolePolicy": Entry(delete_role_policy, Effect.CHANGE),
         "DeleteUser": Entry(delete_user, Effect.CHANGE),
         "DeleteUserPermissionsBoundary": Entry(delete_user_permissions_boundary, Effect.CHANGE),
+        "DeleteUserPolicy": Entry(delete_user_policy, Effect.CHANGE),
+        "DetachGroupPolicy": Entry(detach_group_policy, Effect.CHANGE),
+        "DetachRolePolicy": Entry(detach_role_policy, Effect.CHANGE),
+        "DetachUserPolicy": Entry(detach_user_policy, Effect.CHANGE),
         "DisableOutboundWebIdentityFederation": Entry(disable_outbound_web_identity_federation, Effect.CHANGE),
         "EnableOutboundWebIdentityFederation": Entry(enable_outbound_web_identity_federation, Effect.CHANGE),
         "GetContextKeysForCustomPolicy": Entry(get_context_keys_for_custom_policy, Effect.READ),
         "GetContextKeysForPrincipalPolicy": Entry(get_context_keys_for_principal_policy, Effect.READ),
+        "GetGroupPolicy": Entry(get_group_policy, Effect.READ),
         "GetOutboundWebIdentityFederationInfo": Entry(get_outbound_web_identity_federation_info, Effect.READ),
+        "GetPolicy": Entry(get_policy, Effect.READ),
+        "GetPolicyVersion": Entry(get_policy_version, Effect.READ),
+        "GetRolePolicy": Entry(get_role_policy, Effect.READ),
         "GetUser": Entry(get_user, Effect.READ),
+        "GetUserPolicy": Entry(get_user_policy, Effect.READ),
+        "ListAttachedGroupPolicies": Entry(list_attached_group_policies, Effect.READ),
+        "ListAttachedRolePolicies": Entry(list_attached_role_policies, Effect.READ),
+        "ListAttachedUserPolicies": Entry(list_attached_user_policies, Effect.READ),
+        "ListEntitiesForPolicy": Entry(list_entities_for_policy, Effect.READ),
+        "ListGroupPolicies": Entry(list_group_policies, Effect.READ),
+        "ListPolicies": Entry(list_policies, Effect.READ),
+        "ListPolicyTags": Entry(list_policy_tags, Effect.READ),
+        "ListPolicyVersions": Entry(list_policy_versions, Effect.READ),
+        "ListRolePolicies": Entry(list_role_policies, Effect.READ),
+        "ListUserPolicies": Entry(list_user_policies, Effect.READ),
         "ListUserTags": Entry(list_user_tags, Effect.READ),
         "ListUsers": Entry(list_users, Effect.READ),
+        "PutGroupPolicy": Entry(put_group_policy, Effect.CHANGE),
+        "PutRolePolicy": Entry(put_role_policy, Effect.CHANGE),
         "PutUserPermissionsBoundary": Entry(put_user_permissions_boundary, Effect.CHANGE),
+        "PutUserPolicy": Entry(put_user_policy, Effect.CHANGE),
+        "SetDefaultPolicyVersion": Entry(set_default_policy_version, Effect.CHANGE),
         "SimulateCustomPolicy": Entry(simulate_custom_policy, Effect.READ),
         "SimulatePrincipalPolicy": Entry(simulate_principal_policy, Effect.READ),
         "SimulateTrustPolicy": Entry(simulate_trust_policy, Effect.READ),
+        "TagPolicy": Entry(tag_policy, Effect.CHANGE),
         "TagUser": Entry(tag_user, Effect.CHANGE),
+        "UntagPolicy": Entry(untag_policy, Effect.CHANGE),
         "UntagUser": Entry(untag_user, Effect.CHANGE),
         "UpdateUser": Entry(update_user, Effect.CHANGE),
     },

@@ -60,18 +60,18 @@ def list_managed_policies(
     *,
     owners: tuple[Owner, ...] = OWNERS,
     path_prefix: str = "/",
-    usages: tuple[Usage, ...] = (),
+    usage: Usage | None = None,
     after: str = "",
     limit: int,
 ) -> list[PolicyRecord]:
     """At most ``limit`` of those that ``account`` can use, from behind the sort key ``after``.
 
-    With ``usages``: those that the account uses in one of these ways.
+    With ``usage``: those that the account uses in this way.
     """
     table = managed_policies.c
     where = _owned(account, owners) & below(table.path, path_prefix) & _behind(after)
-    if usages:
-        where &= or_(*(in_use(table.arn, account, usage) for usage in usages))
+    if usage is not None:
+        where &= in_use(table.arn, account, usage)
     ordered = _select().where(where).order_by(table.name_key, _account()).limit(limit)
     return [_record(row) for row in connection.execute(ordered)]
 

@@ -110,10 +110,14 @@ def entities_using(
 
 def in_use(arn: ColumnElement[str], account: str, usage: Usage) -> ColumnElement[bool]:
     """Whether the policy of the enclosing query's row is used by somebody of the account."""
-    return exists().where(entities.c.account == account, _uses(usage, arn))
+    of_account = entities.c.account == account
+    if usage == "PermissionsBoundary":
+        return exists().where(of_account, entities.c.permissions_boundary == arn)
+    attached = (policy_attachments.c.policy_arn == arn) & (policy_attachments.c.entity_id == entities.c.id)
+    return exists().where(of_account, attached)
 
 
-def _uses(usage: Usage, arn: str | ColumnElement[str]) -> ColumnElement[bool]:
+def _uses(usage: Usage, arn: str) -> ColumnElement[bool]:
     """Whether the entity of the row uses the policy in this way."""
     if usage == "PermissionsBoundary":
         return entities.c.permissions_boundary == arn
