@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from broker.accounts import RootKey, insert_account
 from broker.audit.event import CallRecord, render
 from broker.config_files import read_config_file
-from broker.credentials.keyids import LONG_TERM, new_access_key_id, new_secret_access_key
 from broker.credentials.keyring import add_key
-from broker.credentials.long_term import seal_secret
 from broker.credentials.masterkey import create_master_key, load_master_key
-from broker.domain.secret import Secret
 from broker.errors import AlreadyExists
 from broker.identifiers import new_uuid
 from broker.settings import CONFIG_FILE, KeySettings, load_settings
-from broker.store.access_keys import AccessKeyRow, put_access_key
-from broker.store.accounts import put_account
 from broker.store.audit_events import append_records
 from broker.store.engine import Database
 from broker.store.schema import migrate
 
 _ACCOUNT_MARK = "000000000000"
-
-
-@dataclass(frozen=True, slots=True)
-class RootKey:
-    """The account's root access key."""
-
-    access_key_id: str
-    secret_access_key: Secret
 
 
 def initialize(directory: Path, account: str) -> RootKey:
@@ -60,16 +47,11 @@ def example_configuration() -> str:
 
 def _first_objects(database: Database, master_key: bytes, account: str) -> RootKey:
     now = datetime.now(UTC)
-    moment = int(now.timestamp())
-    root = RootKey(new_access_key_id(LONG_TERM, account), Secret(new_secret_access_key()))
-    sealed = seal_secret(master_key, root.access_key_id, root.secret_access_key.reveal())
-    record = CallRecord(new_uuid(), now, event_source="accredit", event_name="Initialize", read_only=False)
-    record.recipient = account
-    record.parameters = {"account_id": account, "access_key_id": root.access_key_id}
     with database.change() as connection:
-        put_account(connection, account, "", moment)
-        row = AccessKeyRow(root.access_key_id, account, None, True, sealed)
-        put_access_key(connection, row, declared=False, now=moment)
+        root = insert_account(connection, master_key, account, now)
         add_key(connection, master_key, now=now, activation_seconds=0)
+        record = CallRecord(new_uuid(), now, event_source="accredit", event_name="Initialize", read_only=False)
+        record.recipient = account
+        record.parameters = {"account_id": account, "access_key_id": root.access_key_id}
         append_records(connection, [render(record)])
     return root

@@ -20,6 +20,7 @@ LAYERS = (
     {"settings", "policy", "logs", "proxies", "store"},
     {"audit", "credentials", "provider_files", "provider_pool", "shared_issuers"},
     {"authorization_messages", "catalog", "mfa", "product_policies", "revocations"},
+    {"accounts", "authorization_messages", "catalog", "mfa", "revocations"},
     {"services"},
     {"callers", "restrictions"},
     {"authorization"},

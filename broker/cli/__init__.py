@@ -7,6 +7,7 @@ import os
 import click
 
 from broker import __version__
+from broker.cli.account import account
 from broker.cli.audit import audit
 from broker.cli.config import config
 from broker.cli.demo import demo
@@ -40,5 +41,5 @@ def version() -> None:
     click.echo(f"accredit {__version__}")
 
 
-for command in (init, serve, keys, config, sessions, audit, policy, demo):
+for command in (init, serve, account, keys, config, sessions, audit, policy, demo):
     main.add_command(command)

@@ -22,10 +22,10 @@ import jwt
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from broker.accounts import RootKey
 from broker.audit.query import tail
 from broker.demo.idp import DemoIdentityProvider
 from broker.demo.site import SUBJECT, make_site, role, token_file, write_aws_config
-from broker.initialize import RootKey
 from broker.settings import load_settings
 from broker.store.engine import Database
 

@@ -8,9 +8,12 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
 
-from broker.store.tables import entities
+from broker.store.tables import entities, instance_profiles
 
 Kind = Literal["user", "group", "role"]
+
+_MAX_NAMED = 1_000
+"""Values that one query names; databases have limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,16 @@ def find_unique_id(connection: Connection, arn: str) -> str | None:
 def find_arn(connection: Connection, unique_id: str) -> str | None:
     """The ARN of the one of this unique id."""
     return connection.execute(select(entities.c.arn).where(entities.c.id == unique_id)).scalar()
+
+
+def find_arns(connection: Connection, unique_ids: Iterable[str]) -> dict[str, str]:
+    """The ARNs of those of these unique ids that exist."""
+    wanted = list(unique_ids)
+    found: dict[str, str] = {}
+    for start in range(0, len(wanted), _MAX_NAMED):
+        some = entities.c.id.in_(wanted[start : start + _MAX_NAMED])
+        found |= {row[0]: row[1] for row in connection.execute(select(entities.c.id, entities.c.arn).where(some))}
+    return found
 
 
 def list_entities(
@@ -149,9 +162,11 @@ def put_entity(
 def delete_declared_entities(connection: Connection, *, keep: Iterable[str]) -> list[str]:
     """Delete what was declared once and is not among the unique ids ``keep``; the ARNs of what went.
 
-    Their policies' attachments and their access keys go with them.
+    Their policies' attachments and their access keys go with them; roles leave their instance profiles.
     """
     gone = entities.c.declared & entities.c.id.not_in(list(keep))
+    holding = instance_profiles.c.role_id.in_(select(entities.c.id).where(gone))
+    connection.execute(update(instance_profiles).where(holding).values(role_id=None))
     arns = list(connection.execute(select(entities.c.arn).where(gone).order_by(entities.c.arn)).scalars())
     connection.execute(delete(entities).where(gone))
     return arns
@@ -166,9 +181,10 @@ def below(path: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
     return func.substr(path, 1, len(prefix)) == prefix
 
 
-def entities_where(connection: Connection, where: ColumnElement[bool]) -> Sequence[Entity]:
-    """Those for which ``where`` holds, by name."""
-    return [Entity(*row) for row in connection.execute(select_entities().where(where).order_by(entities.c.name_key))]
+def entities_where(connection: Connection, where: ColumnElement[bool], *, limit: int | None = None) -> Sequence[Entity]:
+    """Those for which ``where`` holds, by name; at most ``limit``, if it is given."""
+    ordered = select_entities().where(where).order_by(entities.c.name_key).limit(limit)
+    return [Entity(*row) for row in connection.execute(ordered)]
 
 
 def _named(account: str, kind: Kind, name: str) -> ColumnElement[bool]:
