@@ -19,6 +19,12 @@ from broker.aws.codec import query, restjson, xml
 from broker.aws.errors import InvalidParameter
 from broker.aws.model import Operation, Service, load_extensions, load_service
 from broker.domain.session import PolicyDescriptor, Tag
+from broker.iam.account_summary import (
+    get_account_summary,
+)
+from broker.iam.authorization_details import (
+    get_account_authorization_details,
+)
 from broker.iam.context_keys import get_context_keys_for_custom_policy, get_context_keys_for_principal_policy
 from broker.iam.group_policies import (
     attach_group_policy,
@@ -90,6 +96,9 @@ from broker.iam.roles import (
     untag_role,
     update_role,
     update_role_description,
+)
+from broker.iam.service_access import (
+    list_policies_granting_service_access,
 )
 from broker.iam.service_linked_roles import (
     create_service_linked_role,
@@ -190,6 +199,8 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "DetachUserPolicy": Entry(detach_user_policy, Effect.CHANGE),
         "DisableOutboundWebIdentityFederation": Entry(disable_outbound_web_identity_federation, Effect.CHANGE),
         "EnableOutboundWebIdentityFederation": Entry(enable_outbound_web_identity_federation, Effect.CHANGE),
+        "GetAccountAuthorizationDetails": Entry(get_account_authorization_details, Effect.READ),
+        "GetAccountSummary": Entry(get_account_summary, Effect.READ),
         "GetContextKeysForCustomPolicy": Entry(get_context_keys_for_custom_policy, Effect.READ),
         "GetContextKeysForPrincipalPolicy": Entry(get_context_keys_for_principal_policy, Effect.READ),
         "GetGroup": Entry(get_group, Effect.READ),
@@ -214,6 +225,7 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "ListInstanceProfiles": Entry(list_instance_profiles, Effect.READ),
         "ListInstanceProfilesForRole": Entry(list_instance_profiles_for_role, Effect.READ),
         "ListPolicies": Entry(list_policies, Effect.READ),
+        "ListPoliciesGrantingServiceAccess": Entry(list_policies_granting_service_access, Effect.READ),
         "ListPolicyTags": Entry(list_policy_tags, Effect.READ),
         "ListPolicyVersions": Entry(list_policy_versions, Effect.READ),
         "ListRolePolicies": Entry(list_role_policies, Effect.READ),

@@ -136,7 +136,8 @@ def list_policies(
     """
     account = account_of_caller(caller)
     authorize(services, caller, "iam:ListPolicies", "*")
-    usage = policy_usage_filter or ("PermissionsPolicy" if only_attached else None)
+    attached: tuple[Usage, ...] = ("PermissionsPolicy",) if only_attached else ()
+    usages = attached if policy_usage_filter is None else (policy_usage_filter,)
     with services.database.read() as connection:
         page = page_of(
             lambda after, limit: list_managed_policies(
@@ -144,7 +145,7 @@ def list_policies(
                 account,
                 owners=_SCOPES[scope],
                 path_prefix=path_prefix,
-                usage=usage,
+                usages=usages,
                 after=after,
                 limit=limit,
             ),

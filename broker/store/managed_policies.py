@@ -60,18 +60,18 @@ def list_managed_policies(
     *,
     owners: tuple[Owner, ...] = OWNERS,
     path_prefix: str = "/",
-    usage: Usage | None = None,
+    usages: tuple[Usage, ...] = (),
     after: str = "",
     limit: int,
 ) -> list[PolicyRecord]:
     """At most ``limit`` of those that ``account`` can use, from behind the sort key ``after``.
 
-    With ``usage``: those that the account uses in this way.
+    With ``usages``: those that the account uses in one of these ways.
     """
     table = managed_policies.c
     where = _owned(account, owners) & below(table.path, path_prefix) & _behind(after)
-    if usage is not None:
-        where &= in_use(table.arn, account, usage)
+    if usages:
+        where &= or_(*(in_use(table.arn, account, usage) for usage in usages))
     ordered = _select().where(where).order_by(table.name_key, _account()).limit(limit)
     return [_record(row) for row in connection.execute(ordered)]
 
