@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,6 +79,11 @@ def test_a_text_is_clean_and_within_every_quota(name: str) -> None:
 def test_every_file_is_in_the_table() -> None:
     files = Path(__file__).resolve().parents[2] / "config" / "policies"
     assert sorted(file.stem for file in files.iterdir()) == ALL
+
+
+def test_every_policy_is_documented() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "managed-policies.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)`", text, re.MULTILINE) == ALL
 
 
 def test_administrator_access_is_everything() -> None:
