@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, or_, select, union_all, update
 
 from broker.store.entities import below
 from broker.store.policy_usage import Usage, in_use
@@ -68,12 +68,13 @@ def list_managed_policies(
 
     With ``usages``: those that the account uses in one of these ways.
     """
-    table = managed_policies.c
-    where = _owned(account, owners) & below(table.path, path_prefix) & _behind(after)
-    if usages:
-        where &= or_(*(in_use(table.arn, account, usage) for usage in usages))
-    ordered = _select().where(where).order_by(table.name_key, _account()).limit(limit)
-    return [_record(row) for row in connection.execute(ordered)]
+    parts = [
+        select(_part(account, "" if owner == "product" else account, path_prefix, usages, after, limit).subquery())
+        for owner in owners
+    ]
+    found = union_all(*parts).subquery()
+    ordered = select(found).order_by(found.c.name_key, found.c.owner).limit(limit)
+    return [_record(row[:-1]) for row in connection.execute(ordered)]
 
 
 def count_managed_policies(connection: Connection, account: str) -> int:
@@ -114,20 +115,16 @@ def delete_managed_policy(connection: Connection, policy_id: str) -> None:
     connection.execute(delete(managed_policies).where(managed_policies.c.id == policy_id))
 
 
-def _account() -> ColumnElement[str]:
-    return func.coalesce(managed_policies.c.account, "")
-
-
-def _owned(account: str, owners: tuple[Owner, ...]) -> ColumnElement[bool]:
-    column = managed_policies.c.account
-    conditions = {"account": column == account, "product": column.is_(None)}
-    return or_(*(conditions[owner] for owner in owners))
-
-
-def _behind(sort_key: str) -> ColumnElement[bool]:
-    name, _, account = sort_key.partition("/")
+def _part(account: str, owner: str, path_prefix: str, usages: tuple[Usage, ...], after: str, limit: int) -> Select[Any]:
+    """Those of one owner: the index has them in this order, so that a page costs the same wherever it starts."""
+    name, _, last_owner = after.partition("/")
     table = managed_policies.c
-    return or_(table.name_key > name, and_(table.name_key == name, _account() > account))
+    where = table.account.is_(None) if owner == "" else table.account == owner
+    where &= table.name_key >= name if owner > last_owner else table.name_key > name
+    where &= below(table.path, path_prefix)
+    if usages:
+        where &= or_(*(in_use(table.arn, account, usage) for usage in usages))
+    return _select().add_columns(table.name_key).where(where).order_by(table.name_key).limit(limit)
 
 
 def _find(connection: Connection, where: ColumnElement[bool]) -> PolicyRecord | None:
@@ -135,7 +132,7 @@ def _find(connection: Connection, where: ColumnElement[bool]) -> PolicyRecord | 
     return None if row is None else _record(row)
 
 
-def _record(row: Row[*tuple[Any, ...]]) -> PolicyRecord:
+def _record(row: Sequence[Any]) -> PolicyRecord:
     return PolicyRecord(*row)
 
 
@@ -143,7 +140,7 @@ def _select() -> Select[Any]:
     table = managed_policies.c
     return select(
         table.id,
-        _account(),
+        func.coalesce(table.account, "").label("owner"),
         table.name,
         table.path,
         table.arn,

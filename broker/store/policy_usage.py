@@ -67,8 +67,7 @@ def attachment_counts(connection: Connection, account: str, arns: Sequence[str])
     return _counts(
         connection,
         select(policy_attachments.c.policy_arn, func.count())
-        .join_from(policy_attachments, entities)
-        .where(entities.c.account == account, policy_attachments.c.policy_arn.in_(arns))
+        .where(policy_attachments.c.policy_arn.in_(arns), _of_account(account))
         .group_by(policy_attachments.c.policy_arn),
     )
 
@@ -110,11 +109,9 @@ def entities_using(
 
 def in_use(arn: ColumnElement[str], account: str, usage: Usage) -> ColumnElement[bool]:
     """Whether the policy of the enclosing query's row is used by somebody of the account."""
-    of_account = entities.c.account == account
     if usage == "PermissionsBoundary":
-        return exists().where(of_account, entities.c.permissions_boundary == arn)
-    attached = (policy_attachments.c.policy_arn == arn) & (policy_attachments.c.entity_id == entities.c.id)
-    return exists().where(of_account, attached)
+        return exists().where(entities.c.permissions_boundary == arn, entities.c.account == account)
+    return exists().where(policy_attachments.c.policy_arn == arn, _of_account(account))
 
 
 def _uses(usage: Usage, arn: str) -> ColumnElement[bool]:
@@ -122,6 +119,11 @@ def _uses(usage: Usage, arn: str) -> ColumnElement[bool]:
     if usage == "PermissionsBoundary":
         return entities.c.permissions_boundary == arn
     return exists().where(policy_attachments.c.entity_id == entities.c.id, policy_attachments.c.policy_arn == arn)
+
+
+def _of_account(account: str) -> ColumnElement[bool]:
+    """Whether what the row attaches to is the account's: asked of few rows, so never joined from the other side."""
+    return exists().where(entities.c.id == policy_attachments.c.entity_id, entities.c.account == account)
 
 
 def _attachment(entity_id: str, arn: str) -> ColumnElement[bool]:
