@@ -10,6 +10,7 @@ from pathlib import Path
 
 from broker.accounts import RootKey, insert_account
 from broker.audit.event import CallRecord, render
+from broker.config_files import read_config_file
 from broker.credentials.keyring import add_key, list_states
 from broker.credentials.masterkey import create_master_key, load_master_key
 from broker.database import command_database
@@ -59,11 +60,8 @@ def _fill(directory: Path, account: str, store_url: str | None) -> RootKey:
 
 
 def example_configuration() -> str:
-    """The commented configuration file, from the installed package or from the checkout."""
-    here = Path(__file__).resolve().parent
-    installed = here / "_config"
-    source = installed if installed.is_dir() else here.parent / "config"
-    return (source / "accredit.example.toml").read_text(encoding="utf-8")
+    """The commented configuration file."""
+    return read_config_file("accredit.example.toml")
 
 
 def _first_objects(database: Database, master_key: bytes, account: str) -> RootKey:

@@ -15,12 +15,13 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("broker", "providers")
 
 LAYERS = (
-    {"errors", "identifiers", "wsgi", "broker"},
+    {"config_files", "errors", "identifiers", "wsgi", "broker"},
     {"domain"},
     {"settings", "policy", "logs", "proxies", "store"},
     {"audit", "credentials", "database", "provider_files", "provider_pool", "shared_issuers"},
     {"authorization_messages", "catalog", "mfa", "revocations"},
     {"audit", "credentials", "provider_files", "provider_pool", "shared_issuers"},
+    {"authorization_messages", "catalog", "mfa", "product_policies", "revocations"},
     {"accounts", "authorization_messages", "catalog", "mfa", "revocations"},
     {"services"},
     {"callers", "restrictions"},
