@@ -28,6 +28,7 @@ from broker.services import Services
 from broker.settings import Settings, load_settings
 from broker.store.engine import Database
 from broker.store.schema import migrate
+from broker.usage import UsageLog
 from providers.fetch import Fetcher
 from providers.oidc.jwks import FetchGate
 from providers.registry import Surroundings
@@ -80,6 +81,8 @@ def build_services(prepared: Prepared) -> Services:
         mfa=MfaVerifier(database, master_key),
         providers=_provider_pool(settings),
         audit=AuditLog(database, read_flush_seconds=settings.audit.read_flush_milliseconds / 1000),
+        usage=UsageLog(database),
+        master_key=master_key,
     )
 
 

@@ -19,6 +19,13 @@ from broker.aws.codec import query, restjson, xml
 from broker.aws.errors import InvalidParameter
 from broker.aws.model import Operation, Service, load_extensions, load_service
 from broker.domain.session import PolicyDescriptor, Tag
+from broker.iam.access_keys import (
+    create_access_key,
+    delete_access_key,
+    get_access_key_last_used,
+    list_access_keys,
+    update_access_key,
+)
 from broker.iam.context_keys import get_context_keys_for_custom_policy, get_context_keys_for_principal_policy
 from broker.iam.outbound_federation import (
     disable_outbound_web_identity_federation,
@@ -78,15 +85,19 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "GetWebIdentityToken": Entry(get_web_identity_token, Effect.ISSUE),
     },
     "iam": {
+        "CreateAccessKey": Entry(create_access_key, Effect.CHANGE),
         "CreateUser": Entry(create_user, Effect.CHANGE),
+        "DeleteAccessKey": Entry(delete_access_key, Effect.CHANGE),
         "DeleteUser": Entry(delete_user, Effect.CHANGE),
         "DeleteUserPermissionsBoundary": Entry(delete_user_permissions_boundary, Effect.CHANGE),
         "DisableOutboundWebIdentityFederation": Entry(disable_outbound_web_identity_federation, Effect.CHANGE),
         "EnableOutboundWebIdentityFederation": Entry(enable_outbound_web_identity_federation, Effect.CHANGE),
+        "GetAccessKeyLastUsed": Entry(get_access_key_last_used, Effect.READ),
         "GetContextKeysForCustomPolicy": Entry(get_context_keys_for_custom_policy, Effect.READ),
         "GetContextKeysForPrincipalPolicy": Entry(get_context_keys_for_principal_policy, Effect.READ),
         "GetOutboundWebIdentityFederationInfo": Entry(get_outbound_web_identity_federation_info, Effect.READ),
         "GetUser": Entry(get_user, Effect.READ),
+        "ListAccessKeys": Entry(list_access_keys, Effect.READ),
         "ListUserTags": Entry(list_user_tags, Effect.READ),
         "ListUsers": Entry(list_users, Effect.READ),
         "PutUserPermissionsBoundary": Entry(put_user_permissions_boundary, Effect.CHANGE),
@@ -95,6 +106,7 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "SimulateTrustPolicy": Entry(simulate_trust_policy, Effect.READ),
         "TagUser": Entry(tag_user, Effect.CHANGE),
         "UntagUser": Entry(untag_user, Effect.CHANGE),
+        "UpdateAccessKey": Entry(update_access_key, Effect.CHANGE),
         "UpdateUser": Entry(update_user, Effect.CHANGE),
     },
 }
