@@ -16,6 +16,7 @@ from broker.configure import apply_configuration, check_configuration
 from broker.credentials.issuer import CredentialIssuer
 from broker.credentials.keyring import KeyRing
 from broker.credentials.masterkey import load_master_key
+from broker.credentials.passwords import Passwords
 from broker.credentials.signing_ring import SigningRing
 from broker.errors import ConfigurationError
 from broker.health import health_pages
@@ -82,6 +83,7 @@ def build_services(prepared: Prepared) -> Services:
         providers=_provider_pool(settings),
         audit=AuditLog(database, read_flush_seconds=settings.audit.read_flush_milliseconds / 1000),
         usage=UsageLog(database),
+        passwords=Passwords(),
         master_key=master_key,
     )
 

@@ -11,6 +11,7 @@ from broker.audit.log import AuditLog
 from broker.catalog import Catalog, LongTermKey
 from broker.credentials.issuer import CredentialIssuer
 from broker.credentials.keyring import KeyRing
+from broker.credentials.passwords import Passwords
 from broker.credentials.signing_ring import SigningRing
 from broker.domain.principal import Principal
 from broker.domain.session import Session
@@ -40,6 +41,7 @@ class Services:
     providers: ProviderPool
     audit: AuditLog
     usage: UsageLog
+    passwords: Passwords
     master_key: bytes = field(repr=False)
     """Secrets are sealed under it before they are stored."""
 

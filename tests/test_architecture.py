@@ -53,7 +53,10 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     ),
     "pyotp": ("broker/mfa.py",),
     "regex": ("broker/aws/", "broker/sts/"),
+    "argon2": ("broker/credentials/passwords.py",),
+    "segno": ("broker/iam/mfa_devices.py",),
     "yaml": ("broker/cli/",),
+    "zxcvbn": ("broker/iam/password_rules.py",),
 }
 """Where a library may be used. A library that is not named here may not be used at all."""
 
@@ -164,7 +167,7 @@ def test_every_dependency_is_used() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = {line.split(">=")[0].lower() for line in project["dependencies"]}
     optional = {line.split(">=")[0].lower() for lines in project["optional-dependencies"].values() for line in lines}
-    used = {{"jwt": "pyjwt", "yaml": "pyyaml"}.get(library, library) for library in LIBRARIES}
+    used = {{"argon2": "argon2-cffi", "jwt": "pyjwt", "yaml": "pyyaml"}.get(library, library) for library in LIBRARIES}
     assert used - named <= optional
     assert not named - used
 

@@ -27,10 +27,37 @@ from broker.iam.access_keys import (
     update_access_key,
 )
 from broker.iam.context_keys import get_context_keys_for_custom_policy, get_context_keys_for_principal_policy
+from broker.iam.login_profiles import (
+    change_password,
+    create_login_profile,
+    delete_login_profile,
+    get_login_profile,
+    update_login_profile,
+)
+from broker.iam.mfa_device_tags import (
+    list_mfa_device_tags,
+    tag_mfa_device,
+    untag_mfa_device,
+)
+from broker.iam.mfa_devices import (
+    create_virtual_mfa_device,
+    deactivate_mfa_device,
+    delete_virtual_mfa_device,
+    enable_mfa_device,
+    get_mfa_device,
+    list_mfa_devices,
+    list_virtual_mfa_devices,
+    resync_mfa_device,
+)
 from broker.iam.outbound_federation import (
     disable_outbound_web_identity_federation,
     enable_outbound_web_identity_federation,
     get_outbound_web_identity_federation_info,
+)
+from broker.iam.password_policy import (
+    delete_account_password_policy,
+    get_account_password_policy,
+    update_account_password_policy,
 )
 from broker.iam.simulate import simulate_custom_policy, simulate_principal_policy
 from broker.iam.simulate_trust import simulate_trust_policy
@@ -85,28 +112,47 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "GetWebIdentityToken": Entry(get_web_identity_token, Effect.ISSUE),
     },
     "iam": {
+        "ChangePassword": Entry(change_password, Effect.CHANGE),
         "CreateAccessKey": Entry(create_access_key, Effect.CHANGE),
+        "CreateLoginProfile": Entry(create_login_profile, Effect.CHANGE),
         "CreateUser": Entry(create_user, Effect.CHANGE),
+        "CreateVirtualMFADevice": Entry(create_virtual_mfa_device, Effect.CHANGE),
+        "DeactivateMFADevice": Entry(deactivate_mfa_device, Effect.CHANGE),
         "DeleteAccessKey": Entry(delete_access_key, Effect.CHANGE),
+        "DeleteAccountPasswordPolicy": Entry(delete_account_password_policy, Effect.CHANGE),
+        "DeleteLoginProfile": Entry(delete_login_profile, Effect.CHANGE),
         "DeleteUser": Entry(delete_user, Effect.CHANGE),
         "DeleteUserPermissionsBoundary": Entry(delete_user_permissions_boundary, Effect.CHANGE),
+        "DeleteVirtualMFADevice": Entry(delete_virtual_mfa_device, Effect.CHANGE),
         "DisableOutboundWebIdentityFederation": Entry(disable_outbound_web_identity_federation, Effect.CHANGE),
+        "EnableMFADevice": Entry(enable_mfa_device, Effect.CHANGE),
         "EnableOutboundWebIdentityFederation": Entry(enable_outbound_web_identity_federation, Effect.CHANGE),
         "GetAccessKeyLastUsed": Entry(get_access_key_last_used, Effect.READ),
+        "GetAccountPasswordPolicy": Entry(get_account_password_policy, Effect.READ),
         "GetContextKeysForCustomPolicy": Entry(get_context_keys_for_custom_policy, Effect.READ),
         "GetContextKeysForPrincipalPolicy": Entry(get_context_keys_for_principal_policy, Effect.READ),
+        "GetLoginProfile": Entry(get_login_profile, Effect.READ),
+        "GetMFADevice": Entry(get_mfa_device, Effect.READ),
         "GetOutboundWebIdentityFederationInfo": Entry(get_outbound_web_identity_federation_info, Effect.READ),
         "GetUser": Entry(get_user, Effect.READ),
         "ListAccessKeys": Entry(list_access_keys, Effect.READ),
+        "ListMFADeviceTags": Entry(list_mfa_device_tags, Effect.READ),
+        "ListMFADevices": Entry(list_mfa_devices, Effect.READ),
         "ListUserTags": Entry(list_user_tags, Effect.READ),
         "ListUsers": Entry(list_users, Effect.READ),
+        "ListVirtualMFADevices": Entry(list_virtual_mfa_devices, Effect.READ),
         "PutUserPermissionsBoundary": Entry(put_user_permissions_boundary, Effect.CHANGE),
+        "ResyncMFADevice": Entry(resync_mfa_device, Effect.CHANGE),
         "SimulateCustomPolicy": Entry(simulate_custom_policy, Effect.READ),
         "SimulatePrincipalPolicy": Entry(simulate_principal_policy, Effect.READ),
         "SimulateTrustPolicy": Entry(simulate_trust_policy, Effect.READ),
+        "TagMFADevice": Entry(tag_mfa_device, Effect.CHANGE),
         "TagUser": Entry(tag_user, Effect.CHANGE),
+        "UntagMFADevice": Entry(untag_mfa_device, Effect.CHANGE),
         "UntagUser": Entry(untag_user, Effect.CHANGE),
         "UpdateAccessKey": Entry(update_access_key, Effect.CHANGE),
+        "UpdateAccountPasswordPolicy": Entry(update_account_password_policy, Effect.CHANGE),
+        "UpdateLoginProfile": Entry(update_login_profile, Effect.CHANGE),
         "UpdateUser": Entry(update_user, Effect.CHANGE),
     },
 }

@@ -22,3 +22,8 @@ def list_accounts(connection: Connection) -> list[str]:
 def get_created_at(connection: Connection, account: str) -> int:
     """When the account was made, in seconds since the epoch."""
     return int(connection.execute(select(accounts.c.created_at).where(accounts.c.id == account)).scalar_one())
+
+
+def get_alias(connection: Connection, account: str) -> str:
+    """The account's alias; empty if it has none."""
+    return connection.execute(select(accounts.c.alias).where(accounts.c.id == account)).scalar() or ""
