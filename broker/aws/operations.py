@@ -26,7 +26,21 @@ from broker.iam.access_keys import (
     list_access_keys,
     update_access_key,
 )
+from broker.iam.account_alias import (
+    create_account_alias,
+    delete_account_alias,
+    list_account_aliases,
+)
 from broker.iam.context_keys import get_context_keys_for_custom_policy, get_context_keys_for_principal_policy
+from broker.iam.credential_report import (
+    generate_credential_report,
+    get_credential_report,
+)
+from broker.iam.last_accessed import (
+    generate_service_last_accessed_details,
+    get_service_last_accessed_details,
+    get_service_last_accessed_details_with_entities,
+)
 from broker.iam.login_profiles import (
     change_password,
     create_login_profile,
@@ -114,11 +128,13 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
     "iam": {
         "ChangePassword": Entry(change_password, Effect.CHANGE),
         "CreateAccessKey": Entry(create_access_key, Effect.CHANGE),
+        "CreateAccountAlias": Entry(create_account_alias, Effect.CHANGE),
         "CreateLoginProfile": Entry(create_login_profile, Effect.CHANGE),
         "CreateUser": Entry(create_user, Effect.CHANGE),
         "CreateVirtualMFADevice": Entry(create_virtual_mfa_device, Effect.CHANGE),
         "DeactivateMFADevice": Entry(deactivate_mfa_device, Effect.CHANGE),
         "DeleteAccessKey": Entry(delete_access_key, Effect.CHANGE),
+        "DeleteAccountAlias": Entry(delete_account_alias, Effect.CHANGE),
         "DeleteAccountPasswordPolicy": Entry(delete_account_password_policy, Effect.CHANGE),
         "DeleteLoginProfile": Entry(delete_login_profile, Effect.CHANGE),
         "DeleteUser": Entry(delete_user, Effect.CHANGE),
@@ -127,15 +143,23 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "DisableOutboundWebIdentityFederation": Entry(disable_outbound_web_identity_federation, Effect.CHANGE),
         "EnableMFADevice": Entry(enable_mfa_device, Effect.CHANGE),
         "EnableOutboundWebIdentityFederation": Entry(enable_outbound_web_identity_federation, Effect.CHANGE),
+        "GenerateCredentialReport": Entry(generate_credential_report, Effect.CHANGE),
+        "GenerateServiceLastAccessedDetails": Entry(generate_service_last_accessed_details, Effect.CHANGE),
         "GetAccessKeyLastUsed": Entry(get_access_key_last_used, Effect.READ),
         "GetAccountPasswordPolicy": Entry(get_account_password_policy, Effect.READ),
         "GetContextKeysForCustomPolicy": Entry(get_context_keys_for_custom_policy, Effect.READ),
         "GetContextKeysForPrincipalPolicy": Entry(get_context_keys_for_principal_policy, Effect.READ),
+        "GetCredentialReport": Entry(get_credential_report, Effect.READ),
         "GetLoginProfile": Entry(get_login_profile, Effect.READ),
         "GetMFADevice": Entry(get_mfa_device, Effect.READ),
         "GetOutboundWebIdentityFederationInfo": Entry(get_outbound_web_identity_federation_info, Effect.READ),
+        "GetServiceLastAccessedDetails": Entry(get_service_last_accessed_details, Effect.READ),
+        "GetServiceLastAccessedDetailsWithEntities": Entry(
+            get_service_last_accessed_details_with_entities, Effect.READ
+        ),
         "GetUser": Entry(get_user, Effect.READ),
         "ListAccessKeys": Entry(list_access_keys, Effect.READ),
+        "ListAccountAliases": Entry(list_account_aliases, Effect.READ),
         "ListMFADeviceTags": Entry(list_mfa_device_tags, Effect.READ),
         "ListMFADevices": Entry(list_mfa_devices, Effect.READ),
         "ListUserTags": Entry(list_user_tags, Effect.READ),

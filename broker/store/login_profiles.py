@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from broker.store.tables import entities, login_profiles, old_passwords
 
@@ -51,8 +51,10 @@ def insert_login_profile(connection: Connection, profile: LoginProfile) -> None:
 def replace_password(connection: Connection, profile: LoginProfile, password_hash: str, now: int) -> None:
     """Give the user another password, and remember the one of ``profile``."""
     table = old_passwords.c
+    last = connection.execute(select(func.max(table.replaced_at)).where(table.user_id == profile.user_id)).scalar()
+    moment = max(now, (last or 0) + 1)  # the order is what counts, also of two in one second
     connection.execute(
-        insert(old_passwords).values(user_id=profile.user_id, replaced_at=now, password_hash=profile.password_hash)
+        insert(old_passwords).values(user_id=profile.user_id, replaced_at=moment, password_hash=profile.password_hash)
     )
     for forgotten in former_passwords(connection, profile.user_id)[REMEMBERED:]:
         connection.execute(
@@ -65,7 +67,7 @@ def former_passwords(connection: Connection, user_id: str) -> list[str]:
     """The hashes of the passwords that the user had before, the last one first."""
     table = old_passwords.c
     mine = select(table.password_hash).where(table.user_id == user_id)
-    return list(connection.execute(mine.order_by(table.replaced_at.desc(), table.password_hash)).scalars())
+    return list(connection.execute(mine.order_by(table.replaced_at.desc())).scalars())
 
 
 def set_reset_required(connection: Connection, user_id: str, required: bool) -> None:
