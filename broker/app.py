@@ -16,6 +16,7 @@ from broker.configure import apply_configuration, check_configuration
 from broker.credentials.issuer import CredentialIssuer
 from broker.credentials.keyring import KeyRing, check_master_key
 from broker.credentials.masterkey import load_master_key
+from broker.credentials.passwords import Passwords
 from broker.credentials.signing_ring import SigningRing
 from broker.database import command_database, worker_database
 from broker.errors import ConfigurationError, Unavailable
@@ -28,6 +29,7 @@ from broker.revocations import Revocations
 from broker.services import Services
 from broker.settings import Settings, load_settings
 from broker.store.schema import migrate
+from broker.usage import UsageLog
 from providers.fetch import Fetcher
 from providers.oidc.jwks import FetchGate
 from providers.registry import Surroundings
@@ -74,6 +76,9 @@ def build_services(prepared: Prepared) -> Services:
         mfa=MfaVerifier(database, master_key),
         providers=_provider_pool(settings),
         audit=AuditLog(database, read_flush_seconds=settings.audit.read_flush_milliseconds / 1000),
+        usage=UsageLog(database),
+        passwords=Passwords(),
+        master_key=master_key,
     )
 
 

@@ -47,6 +47,18 @@ class InvalidAuthenticationCode(BrokerError):
     """The codes are not those of the MFA device."""
 
 
+class InvalidUserType(BrokerError):
+    """Only a user may ask for this, or only root."""
+
+
+class TemporarilyUnmodifiable(BrokerError):
+    """The object changed while the request was served; the same request may succeed now."""
+
+
+class Throttled(BrokerError):
+    """Too many attempts; the next ones are looked at after a while."""
+
+
 class PasswordPolicyViolation(BrokerError):
     """The password is not one that the account's password policy allows."""
 

@@ -103,6 +103,13 @@ class LogSettings(_Section, frozen=True):
     """One line per request. Off by default: the audit record has every call."""
 
 
+class IamSettings(_Section, frozen=True):
+    """``[iam]``: the identities."""
+
+    access_key_reminder_days: int = 90
+    """``accredit report credentials`` names active access keys that are older."""
+
+
 class QuotaSettings(_Section, frozen=True):
     """``[quotas]``: how many objects an account may have, and how large policies may be; AWS's defaults.
 
@@ -239,6 +246,7 @@ class Settings(_Section, frozen=True):
     fetch: FetchSettings = FetchSettings()
     audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()
+    iam: IamSettings = IamSettings()
     quotas: QuotaSettings = QuotaSettings()
     account: tuple[AccountEntry, ...] = ()
     policy: tuple[PolicyEntry, ...] = ()
@@ -343,6 +351,8 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("sts.clock_window_seconds must be at least 1")
     if not 1 <= settings.quotas.trust_policy <= 8_192:
         raise ConfigurationError("quotas.trust_policy must be between 1 and 8192")
+    if settings.iam.access_key_reminder_days < 1:
+        raise ConfigurationError("iam.access_key_reminder_days must be at least 1")
     for quota, limit in msgspec.structs.asdict(settings.quotas).items():
         if limit < 1:
             raise ConfigurationError(f"quotas.{quota} must be at least 1")

@@ -23,6 +23,8 @@ LAYERS = (
     {"audit", "credentials", "provider_files", "provider_pool", "shared_issuers"},
     {"authorization_messages", "catalog", "mfa", "product_policies", "revocations"},
     {"accounts", "authorization_messages", "catalog", "mfa", "revocations"},
+    {"audit", "credentials", "provider_files", "provider_pool", "shared_issuers"},
+    {"authorization_messages", "catalog", "mfa", "revocations", "usage"},
     {"services"},
     {"callers", "restrictions"},
     {"authorization"},
@@ -57,7 +59,10 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "psycopg": ("broker/store/postgresql.py",),
     "pyotp": ("broker/mfa.py",),
     "regex": ("broker/aws/", "broker/sts/"),
+    "argon2": ("broker/credentials/passwords.py",),
+    "segno": ("broker/iam/mfa_devices.py",),
     "yaml": ("broker/cli/",),
+    "zxcvbn": ("broker/iam/password_rules.py",),
 }
 """Where a library may be used. A library that is not named here may not be used at all."""
 
@@ -169,6 +174,9 @@ def test_every_dependency_is_used() -> None:
     named = {_library(line) for line in project["dependencies"]}
     optional = {_library(line) for lines in project["optional-dependencies"].values() for line in lines}
     used = {{"jwt": "pyjwt", "yaml": "pyyaml"}.get(library, library) for library in LIBRARIES}
+    named = {line.split(">=")[0].lower() for line in project["dependencies"]}
+    optional = {line.split(">=")[0].lower() for lines in project["optional-dependencies"].values() for line in lines}
+    used = {{"argon2": "argon2-cffi", "jwt": "pyjwt", "yaml": "pyyaml"}.get(library, library) for library in LIBRARIES}
     assert used - named <= optional
     assert not named - used
 

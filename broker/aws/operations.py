@@ -19,13 +19,18 @@ from broker.aws.codec import query, restjson, xml
 from broker.aws.errors import InvalidParameter
 from broker.aws.model import Operation, Service, load_extensions, load_service
 from broker.domain.session import PolicyDescriptor, Tag
-from broker.iam.account_summary import (
-    get_account_summary,
+from broker.iam.access_keys import (
+    create_access_key,
+    delete_access_key,
+    get_access_key_last_used,
+    list_access_keys,
+    update_access_key,
 )
-from broker.iam.authorization_details import (
-    get_account_authorization_details,
-)
+from broker.iam.account_alias import create_account_alias, delete_account_alias, list_account_aliases
+from broker.iam.account_summary import get_account_summary
+from broker.iam.authorization_details import get_account_authorization_details
 from broker.iam.context_keys import get_context_keys_for_custom_policy, get_context_keys_for_principal_policy
+from broker.iam.credential_report import generate_credential_report, get_credential_report
 from broker.iam.group_policies import (
     attach_group_policy,
     delete_group_policy,
@@ -50,6 +55,18 @@ from broker.iam.instance_profiles import (
     tag_instance_profile,
     untag_instance_profile,
 )
+from broker.iam.last_accessed import (
+    generate_service_last_accessed_details,
+    get_service_last_accessed_details,
+    get_service_last_accessed_details_with_entities,
+)
+from broker.iam.login_profiles import (
+    change_password,
+    create_login_profile,
+    delete_login_profile,
+    get_login_profile,
+    update_login_profile,
+)
 from broker.iam.managed_policies import (
     create_policy,
     delete_policy,
@@ -60,14 +77,28 @@ from broker.iam.managed_policies import (
     untag_policy,
 )
 from broker.iam.memberships import add_user_to_group, list_groups_for_user, remove_user_from_group
+from broker.iam.mfa_device_tags import list_mfa_device_tags, tag_mfa_device, untag_mfa_device
+from broker.iam.mfa_devices import (
+    create_virtual_mfa_device,
+    deactivate_mfa_device,
+    delete_virtual_mfa_device,
+    enable_mfa_device,
+    get_mfa_device,
+    list_mfa_devices,
+    list_virtual_mfa_devices,
+    resync_mfa_device,
+)
 from broker.iam.outbound_federation import (
     disable_outbound_web_identity_federation,
     enable_outbound_web_identity_federation,
     get_outbound_web_identity_federation_info,
 )
-from broker.iam.policy_entities import (
-    list_entities_for_policy,
+from broker.iam.password_policy import (
+    delete_account_password_policy,
+    get_account_password_policy,
+    update_account_password_policy,
 )
+from broker.iam.policy_entities import list_entities_for_policy
 from broker.iam.policy_versions import (
     create_policy_version,
     delete_policy_version,
@@ -97,9 +128,7 @@ from broker.iam.roles import (
     update_role,
     update_role_description,
 )
-from broker.iam.service_access import (
-    list_policies_granting_service_access,
-)
+from broker.iam.service_access import list_policies_granting_service_access
 from broker.iam.service_linked_roles import (
     create_service_linked_role,
     delete_service_linked_role,
@@ -107,9 +136,7 @@ from broker.iam.service_linked_roles import (
 )
 from broker.iam.simulate import simulate_custom_policy, simulate_principal_policy
 from broker.iam.simulate_trust import simulate_trust_policy
-from broker.iam.trust_policies import (
-    update_assume_role_policy,
-)
+from broker.iam.trust_policies import update_assume_role_policy
 from broker.iam.user_policies import (
     attach_user_policy,
     delete_user_policy,
@@ -175,16 +202,26 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "AttachGroupPolicy": Entry(attach_group_policy, Effect.CHANGE),
         "AttachRolePolicy": Entry(attach_role_policy, Effect.CHANGE),
         "AttachUserPolicy": Entry(attach_user_policy, Effect.CHANGE),
+        "ChangePassword": Entry(change_password, Effect.CHANGE),
+        "CreateAccessKey": Entry(create_access_key, Effect.CHANGE),
+        "CreateAccountAlias": Entry(create_account_alias, Effect.CHANGE),
         "CreateGroup": Entry(create_group, Effect.CHANGE),
         "CreateInstanceProfile": Entry(create_instance_profile, Effect.CHANGE),
+        "CreateLoginProfile": Entry(create_login_profile, Effect.CHANGE),
         "CreatePolicy": Entry(create_policy, Effect.CHANGE),
         "CreatePolicyVersion": Entry(create_policy_version, Effect.CHANGE),
         "CreateRole": Entry(create_role, Effect.CHANGE),
         "CreateServiceLinkedRole": Entry(create_service_linked_role, Effect.CHANGE),
         "CreateUser": Entry(create_user, Effect.CHANGE),
+        "CreateVirtualMFADevice": Entry(create_virtual_mfa_device, Effect.CHANGE),
+        "DeactivateMFADevice": Entry(deactivate_mfa_device, Effect.CHANGE),
+        "DeleteAccessKey": Entry(delete_access_key, Effect.CHANGE),
+        "DeleteAccountAlias": Entry(delete_account_alias, Effect.CHANGE),
+        "DeleteAccountPasswordPolicy": Entry(delete_account_password_policy, Effect.CHANGE),
         "DeleteGroup": Entry(delete_group, Effect.CHANGE),
         "DeleteGroupPolicy": Entry(delete_group_policy, Effect.CHANGE),
         "DeleteInstanceProfile": Entry(delete_instance_profile, Effect.CHANGE),
+        "DeleteLoginProfile": Entry(delete_login_profile, Effect.CHANGE),
         "DeletePolicy": Entry(delete_policy, Effect.CHANGE),
         "DeletePolicyVersion": Entry(delete_policy_version, Effect.CHANGE),
         "DeleteRole": Entry(delete_role, Effect.CHANGE),
@@ -194,26 +231,41 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "DeleteUser": Entry(delete_user, Effect.CHANGE),
         "DeleteUserPermissionsBoundary": Entry(delete_user_permissions_boundary, Effect.CHANGE),
         "DeleteUserPolicy": Entry(delete_user_policy, Effect.CHANGE),
+        "DeleteVirtualMFADevice": Entry(delete_virtual_mfa_device, Effect.CHANGE),
         "DetachGroupPolicy": Entry(detach_group_policy, Effect.CHANGE),
         "DetachRolePolicy": Entry(detach_role_policy, Effect.CHANGE),
         "DetachUserPolicy": Entry(detach_user_policy, Effect.CHANGE),
         "DisableOutboundWebIdentityFederation": Entry(disable_outbound_web_identity_federation, Effect.CHANGE),
+        "EnableMFADevice": Entry(enable_mfa_device, Effect.CHANGE),
         "EnableOutboundWebIdentityFederation": Entry(enable_outbound_web_identity_federation, Effect.CHANGE),
+        "GenerateCredentialReport": Entry(generate_credential_report, Effect.CHANGE),
+        "GenerateServiceLastAccessedDetails": Entry(generate_service_last_accessed_details, Effect.CHANGE),
+        "GetAccessKeyLastUsed": Entry(get_access_key_last_used, Effect.READ),
         "GetAccountAuthorizationDetails": Entry(get_account_authorization_details, Effect.READ),
+        "GetAccountPasswordPolicy": Entry(get_account_password_policy, Effect.READ),
         "GetAccountSummary": Entry(get_account_summary, Effect.READ),
         "GetContextKeysForCustomPolicy": Entry(get_context_keys_for_custom_policy, Effect.READ),
         "GetContextKeysForPrincipalPolicy": Entry(get_context_keys_for_principal_policy, Effect.READ),
+        "GetCredentialReport": Entry(get_credential_report, Effect.READ),
         "GetGroup": Entry(get_group, Effect.READ),
         "GetGroupPolicy": Entry(get_group_policy, Effect.READ),
         "GetInstanceProfile": Entry(get_instance_profile, Effect.READ),
+        "GetLoginProfile": Entry(get_login_profile, Effect.READ),
+        "GetMFADevice": Entry(get_mfa_device, Effect.READ),
         "GetOutboundWebIdentityFederationInfo": Entry(get_outbound_web_identity_federation_info, Effect.READ),
         "GetPolicy": Entry(get_policy, Effect.READ),
         "GetPolicyVersion": Entry(get_policy_version, Effect.READ),
         "GetRole": Entry(get_role, Effect.READ),
         "GetRolePolicy": Entry(get_role_policy, Effect.READ),
+        "GetServiceLastAccessedDetails": Entry(get_service_last_accessed_details, Effect.READ),
+        "GetServiceLastAccessedDetailsWithEntities": Entry(
+            get_service_last_accessed_details_with_entities, Effect.READ
+        ),
         "GetServiceLinkedRoleDeletionStatus": Entry(get_service_linked_role_deletion_status, Effect.READ),
         "GetUser": Entry(get_user, Effect.READ),
         "GetUserPolicy": Entry(get_user_policy, Effect.READ),
+        "ListAccessKeys": Entry(list_access_keys, Effect.READ),
+        "ListAccountAliases": Entry(list_account_aliases, Effect.READ),
         "ListAttachedGroupPolicies": Entry(list_attached_group_policies, Effect.READ),
         "ListAttachedRolePolicies": Entry(list_attached_role_policies, Effect.READ),
         "ListAttachedUserPolicies": Entry(list_attached_user_policies, Effect.READ),
@@ -224,6 +276,8 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "ListInstanceProfileTags": Entry(list_instance_profile_tags, Effect.READ),
         "ListInstanceProfiles": Entry(list_instance_profiles, Effect.READ),
         "ListInstanceProfilesForRole": Entry(list_instance_profiles_for_role, Effect.READ),
+        "ListMFADeviceTags": Entry(list_mfa_device_tags, Effect.READ),
+        "ListMFADevices": Entry(list_mfa_devices, Effect.READ),
         "ListPolicies": Entry(list_policies, Effect.READ),
         "ListPoliciesGrantingServiceAccess": Entry(list_policies_granting_service_access, Effect.READ),
         "ListPolicyTags": Entry(list_policy_tags, Effect.READ),
@@ -234,6 +288,7 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "ListUserPolicies": Entry(list_user_policies, Effect.READ),
         "ListUserTags": Entry(list_user_tags, Effect.READ),
         "ListUsers": Entry(list_users, Effect.READ),
+        "ListVirtualMFADevices": Entry(list_virtual_mfa_devices, Effect.READ),
         "PutGroupPolicy": Entry(put_group_policy, Effect.CHANGE),
         "PutRolePermissionsBoundary": Entry(put_role_permissions_boundary, Effect.CHANGE),
         "PutRolePolicy": Entry(put_role_policy, Effect.CHANGE),
@@ -241,20 +296,26 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "PutUserPolicy": Entry(put_user_policy, Effect.CHANGE),
         "RemoveRoleFromInstanceProfile": Entry(remove_role_from_instance_profile, Effect.CHANGE),
         "RemoveUserFromGroup": Entry(remove_user_from_group, Effect.CHANGE),
+        "ResyncMFADevice": Entry(resync_mfa_device, Effect.CHANGE),
         "SetDefaultPolicyVersion": Entry(set_default_policy_version, Effect.CHANGE),
         "SimulateCustomPolicy": Entry(simulate_custom_policy, Effect.READ),
         "SimulatePrincipalPolicy": Entry(simulate_principal_policy, Effect.READ),
         "SimulateTrustPolicy": Entry(simulate_trust_policy, Effect.READ),
         "TagInstanceProfile": Entry(tag_instance_profile, Effect.CHANGE),
+        "TagMFADevice": Entry(tag_mfa_device, Effect.CHANGE),
         "TagPolicy": Entry(tag_policy, Effect.CHANGE),
         "TagRole": Entry(tag_role, Effect.CHANGE),
         "TagUser": Entry(tag_user, Effect.CHANGE),
         "UntagInstanceProfile": Entry(untag_instance_profile, Effect.CHANGE),
+        "UntagMFADevice": Entry(untag_mfa_device, Effect.CHANGE),
         "UntagPolicy": Entry(untag_policy, Effect.CHANGE),
         "UntagRole": Entry(untag_role, Effect.CHANGE),
         "UntagUser": Entry(untag_user, Effect.CHANGE),
+        "UpdateAccessKey": Entry(update_access_key, Effect.CHANGE),
+        "UpdateAccountPasswordPolicy": Entry(update_account_password_policy, Effect.CHANGE),
         "UpdateAssumeRolePolicy": Entry(update_assume_role_policy, Effect.CHANGE),
         "UpdateGroup": Entry(update_group, Effect.CHANGE),
+        "UpdateLoginProfile": Entry(update_login_profile, Effect.CHANGE),
         "UpdateRole": Entry(update_role, Effect.CHANGE),
         "UpdateRoleDescription": Entry(update_role_description, Effect.CHANGE),
         "UpdateUser": Entry(update_user, Effect.CHANGE),

@@ -14,6 +14,7 @@ from broker.cli.demo import demo
 from broker.cli.init import init
 from broker.cli.keys import keys
 from broker.cli.policy import policy
+from broker.cli.report import report
 from broker.cli.serve import serve
 from broker.cli.sessions import sessions
 from broker.errors import BrokerError
@@ -41,5 +42,5 @@ def version() -> None:
     click.echo(f"accredit {__version__}")
 
 
-for command in (init, serve, account, keys, config, sessions, audit, policy, demo):
+for command in (init, serve, account, keys, config, sessions, audit, report, policy, demo):
     main.add_command(command)

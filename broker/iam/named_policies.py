@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 
 from broker.authorization import authorize
 from broker.domain.arn import Arn
-from broker.errors import AccessDenied, InvalidInput, NotFound, Unmodifiable, ValidationFailed
-from broker.iam.named import DECLARED, account_of_caller, resource_tag_context
+from broker.errors import AccessDenied, InvalidInput, NotFound, ValidationFailed
+from broker.iam.named import account_of_caller, declared, resource_tag_context
 from broker.services import Caller, Services
 from broker.store.managed_policies import PolicyRecord, find_managed_policy
 
@@ -65,7 +65,7 @@ def changeable_policy(connection: Connection, policy: PolicyRecord) -> PolicyRec
     if found is None or found.id != policy.id:
         raise missing_policy(policy.arn)
     if found.declared:
-        raise Unmodifiable(f"The policy {found.name} cannot be changed. {DECLARED}")
+        raise declared(f"The policy {found.name}")
     return found
 
 
