@@ -123,7 +123,7 @@ def _account(company: Company, root: Any) -> None:
         PasswordReusePrevention=5,
     )
     found = company.cli("iam", "get-account-password-policy")["PasswordPolicy"]
-    assert (found["MinimumPasswordLength"], found["ExpirePasswords"], found["HardExpiry"]) == (14, True, False)
+    assert (found["MinimumPasswordLength"], found["ExpirePasswords"]) == (14, True)
 
 
 def _people(company: Company, root: Any) -> None:
