@@ -12,7 +12,7 @@ from broker.domain.principal import Principal
 from broker.domain.session import Session
 from broker.errors import AccessDenied
 from broker.policy.context import principal_context
-from broker.policy.evaluate import AccessRequest, Decision, PolicySet, PolicyType, evaluate
+from broker.policy.evaluate import AccessRequest, Decision, PolicySet, PolicySource, PolicyType, evaluate
 from broker.policy.explain import Trace, explain
 from broker.services import Caller, Identity, Services
 
@@ -22,16 +22,24 @@ _log = logging.getLogger(__name__)
 
 
 def authorize(
-    services: Services, caller: Caller, action: str, resource: str, more: Mapping[str, tuple[str, ...]] | None = None
+    services: Services,
+    caller: Caller,
+    action: str,
+    resource: str,
+    more: Mapping[str, tuple[str, ...]] | None = None,
+    *,
+    granted: PolicySource | None = None,
 ) -> Identity:
     """Let the caller's own policies decide, within its own account; ``more`` are condition keys of the request.
 
-    Raises AccessDenied, with AWS's sentence.
+    ``granted`` is what the account allows its users besides. Raises AccessDenied, with AWS's sentence.
     """
     identity = load_identity(services, caller.authenticated())
     context = {**caller_context(caller, identity), **(more or {})}
     request = AccessRequest(identity.principal, action, resource, identity.principal.account, context)
     policies = identity.policy_set()
+    if granted is not None:
+        policies = replace(policies, identity=(*policies.identity, granted))
     decision = decide(request, policies)
     if not decision.allowed:
         sentence = f"{unauthorized(identity.principal, action, resource)} {decision.sentence()}"

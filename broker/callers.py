@@ -136,7 +136,9 @@ def _owner(services: Services, session: Session) -> _Owner | None:
             return None
         return role.role.tags, role.identity, role.boundary
     if session.owner_id == session.account:
-        return {}, (), None
+        created_at = services.catalog.account_created_at(session.account)
+        gone = created_at is None or created_at > session.issued_at.timestamp()  # or deleted and made anew
+        return None if gone else ({}, (), None)
     user = services.catalog.user(session.owner_id)
     if user is None or user.user.arn != session.owner_arn:
         return None

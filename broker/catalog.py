@@ -20,8 +20,11 @@ from broker.policy.document import PolicyKind
 from broker.policy.evaluate import PolicySource
 from broker.policy.reader import policy_size
 from broker.store.access_keys import find_access_key
+from broker.store.accounts import find_created_at
 from broker.store.engine import Database
-from broker.store.entity_policies import PolicyText, get_policies
+from broker.store.entities import Kind
+from broker.store.entity_policies import PolicyText
+from broker.store.identity_policies import get_identity_policies
 from broker.store.identity_providers import ProviderRecord, find_provider
 from broker.store.policies import find_policy
 from broker.store.roles import find_role
@@ -77,6 +80,10 @@ class Catalog:
         self._master_key = master_key
         self._cache: tuple[int, dict[tuple[str, ...], object]] = (-1, {})
 
+    def account_created_at(self, account: str) -> int | None:
+        """When the account was made, in seconds since the epoch."""
+        return self._get(("account", account), lambda connection: find_created_at(connection, account))
+
     def role(self, arn: str) -> RoleView | None:
         """The role of exactly this ARN."""
         return self._get(("role", arn), lambda connection: _role(connection, arn))
@@ -126,7 +133,7 @@ def _role(connection: Connection, arn: str) -> RoleView | None:
     if role is None:
         return None
     trust = PolicySource(f"trust policy of {arn}", compile_policy(role.trust_policy, PolicyKind.TRUST))
-    identity = _identity(connection, role.role_id, f"role/{role.name}")
+    identity = _identity(connection, "role", role.role_id, role.name)
     return RoleView(role, trust, identity, _boundary(connection, role.permissions_boundary))
 
 
@@ -134,13 +141,12 @@ def _user(connection: Connection, user_id: str) -> UserView | None:
     user = find_user(connection, user_id)
     if user is None:
         return None
-    identity = _identity(connection, user_id, f"user/{user.name}")
+    identity = _identity(connection, "user", user_id, user.name)
     return UserView(user, identity, _boundary(connection, user.permissions_boundary))
 
 
-def _identity(connection: Connection, entity_id: str, label: str) -> tuple[PolicySource, ...]:
-    attached = get_policies(connection, entity_id, label)
-    return tuple(_source(policy) for policy in (*attached.inline, *attached.managed))
+def _identity(connection: Connection, kind: Kind, entity_id: str, name: str) -> tuple[PolicySource, ...]:
+    return tuple(map(_source, get_identity_policies(connection, kind, entity_id, name)))
 
 
 def _source(policy: PolicyText) -> PolicySource:

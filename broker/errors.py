@@ -27,6 +27,10 @@ class AlreadyExists(BrokerError):
     """An object of that name exists."""
 
 
+class Conflict(BrokerError):
+    """Another request changed, at the same time, what this one depends on."""
+
+
 class DeleteConflict(BrokerError):
     """Something still hangs on the object."""
 
@@ -41,6 +45,18 @@ class InvalidInput(BrokerError):
 
 class InvalidAuthenticationCode(BrokerError):
     """The codes are not those of the MFA device."""
+
+
+class InvalidUserType(BrokerError):
+    """Only a user may ask for this, or only root."""
+
+
+class TemporarilyUnmodifiable(BrokerError):
+    """The object changed while the request was served; the same request may succeed now."""
+
+
+class Throttled(BrokerError):
+    """Too many attempts; the next ones are looked at after a while."""
 
 
 class PasswordPolicyViolation(BrokerError):

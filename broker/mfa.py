@@ -19,6 +19,9 @@ from broker.store.mfa_devices import MfaDevice, accept_step, count_failure, find
 STEP_SECONDS = 30
 _DRIFT_STEPS = 1
 """A device's clock may be one step off, either way (RFC 6238, 5.2)."""
+_PAIR_STEPS = 3
+"""The first of two codes may be so many steps old: the second had to be waited for."""
+_ISSUER = "Accredit"
 _FREE_FAILURES = 5
 _PAUSE_SECONDS = 60
 """After five wrong codes in a row each further one costs this pause: three codes of a million are right at a time."""
@@ -67,6 +70,27 @@ class MfaVerifier:
         return None if accept_step(connection, serial_number, step) else "the code was used before"
 
 
+def consecutive_steps(seed: str, first: Secret, second: Secret, moment: int) -> tuple[int, int] | None:
+    """The time steps of two codes that follow each other, lately: what shows that somebody has the device at hand."""
+    now = moment // STEP_SECONDS
+    totp, found = pyotp.TOTP(seed, interval=STEP_SECONDS), None
+    for step in range(now - _PAIR_STEPS, now + 1):
+        codes = totp.generate_otp(step) + totp.generate_otp(step + 1)
+        if hmac.compare_digest(codes.encode(), (first.reveal() + second.reveal()).encode("utf-8", "replace")):
+            found = (step, step + 1)
+    return found
+
+
+def new_seed() -> str:
+    """A seed of 320 random bits, in base32, as long as AWS's."""
+    return pyotp.random_base32(64)
+
+
+def provisioning_uri(seed: str, device: str, account: str) -> str:
+    """What authenticator applications read: ``otpauth://totp/…``."""
+    return pyotp.TOTP(seed, interval=STEP_SECONDS).provisioning_uri(name=f"{device}@{account}", issuer_name=_ISSUER)
+
+
 def seal_seed(master_key: bytes, serial_number: str, seed: str) -> bytes:
     """A device's seed (base32) as it is stored."""
     return seal(master_key, seed.encode("ascii"), purpose=_purpose(serial_number))
@@ -86,7 +110,7 @@ def is_seed(text: str) -> bool:
 
 def _belongs(device: MfaDevice, principal: Principal) -> bool:
     owner = device.user_id or device.account
-    return device.account == principal.account and owner == principal.unique_id
+    return device.enabled_at is not None and device.account == principal.account and owner == principal.unique_id
 
 
 def _matching_step(seed: str, code: str, moment: int) -> int | None:

@@ -11,6 +11,7 @@ from broker.audit.log import AuditLog
 from broker.catalog import Catalog, LongTermKey
 from broker.credentials.issuer import CredentialIssuer
 from broker.credentials.keyring import KeyRing
+from broker.credentials.passwords import Passwords
 from broker.credentials.signing_ring import SigningRing
 from broker.domain.principal import Principal
 from broker.domain.session import Session
@@ -22,6 +23,7 @@ from broker.provider_pool import ProviderPool
 from broker.revocations import Revocations
 from broker.settings import Settings
 from broker.store.engine import Database
+from broker.usage import UsageLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Services:
     mfa: MfaVerifier
     providers: ProviderPool
     audit: AuditLog
+    usage: UsageLog
+    passwords: Passwords
     master_key: bytes = field(repr=False)
     """Secrets are sealed under it before they are stored."""
 
@@ -81,6 +85,11 @@ class Candidate:
     secret: str = field(repr=False)
     session: Session | None = None
     key: LongTermKey | None = None
+
+    @property
+    def owner_id(self) -> str:
+        """The unique id of the user, role or root user that the credentials are of."""
+        return self.principal.unique_id if self.session is None else self.session.owner_id
 
 
 @dataclass(frozen=True, slots=True)

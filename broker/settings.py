@@ -19,11 +19,13 @@ from broker.errors import ConfigurationError
 
 CONFIG_FILE = "accredit.toml"
 MASTER_KEY_VARIABLE = "ACCREDIT_MASTER_KEY"
+STORE_PASSWORD_VARIABLE = "ACCREDIT_STORE_PASSWORD"  # noqa: S105  # a variable's name
 ISSUER_PATH = "/oidc"
 """Issuers of tokens for relying parties are below this path of the base URL, one for each account."""
 SAML_PATH = "/saml"
 """What we are called towards SAML providers is below this path, a name for each provider."""
 _PREFIX = "ACCREDIT_"
+_SECRET_VARIABLES = (MASTER_KEY_VARIABLE, STORE_PASSWORD_VARIABLE)
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -55,7 +57,9 @@ class StoreSettings(_Section, frozen=True):
     """``[store]``: where durable objects are."""
 
     url: str = "sqlite:///accredit.db"
-    """An SQLAlchemy URL; a relative SQLite path is taken from the data directory."""
+    """An SQLAlchemy URL: ``sqlite:///PATH``, relative to the data directory, or ``postgresql+psycopg://…``."""
+    password_file: str = ""
+    """PostgreSQL's password, mode 0600; the variable ACCREDIT_STORE_PASSWORD takes precedence."""
 
 
 class KeySettings(_Section, frozen=True):
@@ -99,6 +103,13 @@ class LogSettings(_Section, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     requests: bool = False
     """One line per request. Off by default: the audit record has every call."""
+
+
+class IamSettings(_Section, frozen=True):
+    """``[iam]``: the identities."""
+
+    access_key_reminder_days: int = 90
+    """``accredit report credentials`` names active access keys that are older."""
 
 
 class QuotaSettings(_Section, frozen=True):
@@ -239,6 +250,7 @@ class Settings(_Section, frozen=True):
     fetch: FetchSettings = FetchSettings()
     audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()
+    iam: IamSettings = IamSettings()
     quotas: QuotaSettings = QuotaSettings()
     account: tuple[AccountEntry, ...] = ()
     policy: tuple[PolicyEntry, ...] = ()
@@ -310,7 +322,7 @@ def _override(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
         if isinstance(key, dict)
     }
     for variable, text in environ.items():
-        if not variable.startswith(_PREFIX) or variable in secrets or variable == MASTER_KEY_VARIABLE:
+        if not variable.startswith(_PREFIX) or variable in secrets or variable in _SECRET_VARIABLES:
             continue
         section, _, key = variable.removeprefix(_PREFIX).lower().partition("_")
         fields = {f.name: f.type for f in msgspec.structs.fields(_SECTIONS[section])} if section in _SECTIONS else {}
@@ -352,6 +364,8 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("sts.clock_window_seconds must be at least 1")
     if not 1 <= settings.quotas.trust_policy <= 8_192:
         raise ConfigurationError("quotas.trust_policy must be between 1 and 8192")
+    if settings.iam.access_key_reminder_days < 1:
+        raise ConfigurationError("iam.access_key_reminder_days must be at least 1")
     for quota, limit in msgspec.structs.asdict(settings.quotas).items():
         if limit < 1:
             raise ConfigurationError(f"quotas.{quota} must be at least 1")

@@ -127,6 +127,7 @@ class AwsEndpoint:
         )
         record.identify(candidate.principal, session=candidate.session)
         check_alive(self._services, candidate, signature.access_key_id, record.time)
+        self._services.usage.note(candidate.owner_id, served.service, record)
         check_may_call(candidate, served.service, served.name)
         return candidate
 

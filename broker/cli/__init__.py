@@ -7,12 +7,14 @@ import os
 import click
 
 from broker import __version__
+from broker.cli.account import account
 from broker.cli.audit import audit
 from broker.cli.config import config
 from broker.cli.demo import demo
 from broker.cli.init import init
 from broker.cli.keys import keys
 from broker.cli.policy import policy
+from broker.cli.report import report
 from broker.cli.serve import serve
 from broker.cli.sessions import sessions
 from broker.errors import BrokerError
@@ -40,5 +42,5 @@ def version() -> None:
     click.echo(f"accredit {__version__}")
 
 
-for command in (init, serve, keys, config, sessions, audit, policy, demo):
+for command in (init, serve, account, keys, config, sessions, audit, report, policy, demo):
     main.add_command(command)

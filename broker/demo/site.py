@@ -6,8 +6,9 @@ import json
 import shutil
 from pathlib import Path
 
+from broker.accounts import RootKey
 from broker.errors import AlreadyExists
-from broker.initialize import RootKey, initialize
+from broker.initialize import initialize
 from broker.settings import CONFIG_FILE
 
 ACCOUNT = "123456789012"

@@ -86,7 +86,7 @@ def changeable(connection: Connection, entity: Entity) -> Entity:
     """As ``still_there``, for changes of the entity itself. Raises Unmodifiable if the configuration declares it."""
     found = still_there(connection, entity)
     if found.declared:
-        raise Unmodifiable(f"The {found.kind} {found.name} cannot be changed. {_DECLARED}")
+        raise declared(f"The {found.kind} {found.name}")
     return found
 
 
@@ -95,6 +95,11 @@ def check_bare(connection: Connection, entity: Entity) -> None:
     left = find_belonging(connection, entity.kind, entity.id)
     if left is not None:
         raise DeleteConflict(_FIRST.get(left, f"Cannot delete entity, must delete {left} first."))
+
+
+def declared(what: str) -> Unmodifiable:
+    """Why something that the configuration declares is not changed here."""
+    return Unmodifiable(f"{what} cannot be changed. {_DECLARED}")
 
 
 def missing(kind: Kind, name: str) -> NotFound:

@@ -1,4 +1,4 @@
-"""Who a simulation is about: a user, a role or a role session, with the policies that bind it now."""
+"""Who a simulation is about: a user, a group, a role or a role session, with the policies that bind it now."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from broker.policy.document import PolicyKind
 from broker.policy.evaluate import PolicySource
 from broker.services import Services
 from broker.store.entities import Entity, find_entity, find_role_by_name
-from broker.store.entity_policies import get_policies
+from broker.store.identity_policies import get_identity_policies
 from broker.store.policies import find_policy
 
 _SESSION_NAME = "simulation"
@@ -40,9 +40,12 @@ class Simulated:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def context(self) -> dict[str, tuple[str, ...]]:
-        """The condition keys that follow from who it is. Only a live user's ``aws:userid`` is known."""
+        """The condition keys that follow from who it is. Only a live user's ``aws:userid`` is known; of a group, that
+        its members are users of the account."""
         keys = principal_context(self.principal)
-        if not self.live or self.principal.kind is not PrincipalKind.USER:
+        if self.principal.kind is PrincipalKind.USER and self.principal.user_name is None:
+            keys.pop("aws:PrincipalArn", None)
+        if not self.live or self.principal.user_name is None:
             keys.pop("aws:userid", None)
         return {**keys, **{f"aws:PrincipalTag/{key}": (value,) for key, value in self.tags.items()}}
 
@@ -71,7 +74,10 @@ def named_principal(arn: str, parameter: str) -> Simulated:
 
 
 def live_entity(services: Services, account: str, arn: str) -> Simulated:
-    """The user or role of ``account`` with its policies. Raises NotFound; other accounts' are not found either."""
+    """The user, group or role of ``account`` with its policies. Raises NotFound; other accounts' are not found either.
+
+    A group stands for a member of whom nothing else is known, and who is in no other group.
+    """
     with services.database.read() as connection:
         entity = find_entity(connection, arn)
     if entity is None or entity.account != account:
@@ -80,9 +86,9 @@ def live_entity(services: Services, account: str, arn: str) -> Simulated:
 
 
 def find_live_principal(services: Services, account: str, arn: str) -> Simulated | None:
-    """As ``live_entity``, a role session too."""
+    """As ``live_entity``, a role session too, but no group, which is no principal."""
     entity, session_name = _find(services, arn)
-    if entity is None or entity.account != account:
+    if entity is None or entity.account != account or entity.kind == "group":
         return None
     return _loaded(services, entity, session_name)
 
@@ -98,13 +104,10 @@ def _find(services: Services, arn: str) -> tuple[Entity | None, str]:
 
 def _loaded(services: Services, entity: Entity, session_name: str) -> Simulated:
     with services.database.read() as connection:
-        attached = get_policies(connection, entity.id, f"{entity.kind}/{entity.name}")
+        texts = get_identity_policies(connection, entity.kind, entity.id, entity.name)
         boundary = entity.permissions_boundary
         limit = find_policy(connection, boundary) if boundary is not None else None
-    policies = tuple(
-        PolicySource(one.name, compile_policy(one.document, PolicyKind.IDENTITY))
-        for one in (*attached.inline, *attached.managed)
-    )
+    policies = tuple(PolicySource(one.name, compile_policy(one.document, PolicyKind.IDENTITY)) for one in texts)
     bound = None
     if boundary is not None:
         bound = deny_all(boundary) if limit is None else _boundary(boundary, limit)
@@ -118,6 +121,8 @@ def _boundary(arn: str, document: str) -> PolicySource:
 def _principal(entity: Entity, session_name: str) -> Principal:
     if entity.kind == "user":
         return _user(entity.account, entity.arn, entity.name, entity.id)
+    if entity.kind == "group":
+        return Principal(PrincipalKind.USER, entity.account, entity.arn, "")
     return _session(entity.account, entity.arn, entity.name, session_name, entity.id)
 
 

@@ -47,6 +47,11 @@ def shown_document(document: str, find_arn: Find) -> str:
     return _rewritten(document, lambda node: (UNIQUE_ID.fullmatch(node.text) and find_arn(node.text)) or node.text)
 
 
+def bound_ids(document: str) -> set[str]:
+    """The unique ids that a stored document names as principals."""
+    return {node.text for node in _aws_principals(document) if UNIQUE_ID.fullmatch(node.text)}
+
+
 def _rewritten(document: str, rewrite: Callable[[Node], str]) -> str:
     """The text with its AWS principals rewritten, and not a character else."""
     pieces, copied = [], 0

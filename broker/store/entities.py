@@ -8,9 +8,12 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
 
-from broker.store.tables import entities
+from broker.store.tables import entities, instance_profiles
 
 Kind = Literal["user", "group", "role"]
+
+_MAX_NAMED = 1_000
+"""Values that one query names; databases have limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +63,24 @@ def find_arn(connection: Connection, unique_id: str) -> str | None:
     return connection.execute(select(entities.c.arn).where(entities.c.id == unique_id)).scalar()
 
 
+def find_arns(connection: Connection, unique_ids: Iterable[str]) -> dict[str, str]:
+    """The ARNs of those of these unique ids that exist."""
+    wanted = list(unique_ids)
+    found: dict[str, str] = {}
+    for start in range(0, len(wanted), _MAX_NAMED):
+        some = entities.c.id.in_(wanted[start : start + _MAX_NAMED])
+        found |= {row[0]: row[1] for row in connection.execute(select(entities.c.id, entities.c.arn).where(some))}
+    return found
+
+
 def list_entities(
     connection: Connection, account: str, kind: Kind, *, path_prefix: str = "/", after: str = "", limit: int
 ) -> list[Entity]:
     """At most ``limit``, by name, from behind the name ``after`` (in lower case)."""
     where = of_kind(account, kind) & (entities.c.name_key > after) & below(entities.c.path, path_prefix)
     return [
-        Entity(*row) for row in connection.execute(_select().where(where).order_by(entities.c.name_key).limit(limit))
+        Entity(*row)
+        for row in connection.execute(select_entities().where(where).order_by(entities.c.name_key).limit(limit))
     ]
 
 
@@ -148,9 +162,11 @@ def put_entity(
 def delete_declared_entities(connection: Connection, *, keep: Iterable[str]) -> list[str]:
     """Delete what was declared once and is not among the unique ids ``keep``; the ARNs of what went.
 
-    Their policies' attachments and their access keys go with them.
+    Their policies' attachments and their access keys go with them; roles leave their instance profiles.
     """
     gone = entities.c.declared & entities.c.id.not_in(list(keep))
+    holding = instance_profiles.c.role_id.in_(select(entities.c.id).where(gone))
+    connection.execute(update(instance_profiles).where(holding).values(role_id=None))
     arns = list(connection.execute(select(entities.c.arn).where(gone).order_by(entities.c.arn)).scalars())
     connection.execute(delete(entities).where(gone))
     return arns
@@ -165,9 +181,10 @@ def below(path: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
     return func.substr(path, 1, len(prefix)) == prefix
 
 
-def entities_where(connection: Connection, where: ColumnElement[bool]) -> Sequence[Entity]:
-    """Those for which ``where`` holds, by name."""
-    return [Entity(*row) for row in connection.execute(_select().where(where).order_by(entities.c.name_key))]
+def entities_where(connection: Connection, where: ColumnElement[bool], *, limit: int | None = None) -> Sequence[Entity]:
+    """Those for which ``where`` holds, by name; at most ``limit``, if it is given."""
+    ordered = select_entities().where(where).order_by(entities.c.name_key).limit(limit)
+    return [Entity(*row) for row in connection.execute(ordered)]
 
 
 def _named(account: str, kind: Kind, name: str) -> ColumnElement[bool]:
@@ -175,11 +192,12 @@ def _named(account: str, kind: Kind, name: str) -> ColumnElement[bool]:
 
 
 def _find(connection: Connection, where: ColumnElement[bool]) -> Entity | None:
-    row = connection.execute(_select().where(where)).first()
+    row = connection.execute(select_entities().where(where)).first()
     return None if row is None else Entity(*row)
 
 
-def _select() -> Select[Any]:
+def select_entities() -> Select[Any]:
+    """Rows that ``Entity(*row)`` takes."""
     table = entities.c
     return select(
         table.id,

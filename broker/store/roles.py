@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from broker.domain.role import Role
+from broker.store.entities import below, of_kind
 from broker.store.tables import entities, roles
 
 _COLUMNS = (
@@ -27,8 +29,30 @@ _COLUMNS = (
 
 def find_role(connection: Connection, arn: str) -> Role | None:
     """The role of exactly this ARN (with its path, in its case)."""
-    row = connection.execute(select(*_COLUMNS).join_from(entities, roles).where(entities.c.arn == arn)).first()
-    return None if row is None else _role(row)
+    return _find(connection, entities.c.arn == arn)
+
+
+def find_role_by_id(connection: Connection, role_id: str) -> Role | None:
+    return _find(connection, entities.c.id == role_id)
+
+
+def find_roles_by_id(connection: Connection, role_ids: Iterable[str]) -> list[Role]:
+    """Those of a page."""
+    wanted = entities.c.id.in_(list(role_ids))
+    return [_role(row) for row in connection.execute(select(*_COLUMNS).join_from(entities, roles).where(wanted))]
+
+
+def find_roles(
+    connection: Connection, account: str, *, path_prefix: str = "/", after: str = "", limit: int
+) -> list[Role]:
+    """At most ``limit``, by name, from behind the name ``after`` (in lower case)."""
+    where = of_kind(account, "role") & (entities.c.name_key > after) & below(entities.c.path, path_prefix)
+    ordered = select(*_COLUMNS).join_from(entities, roles).where(where).order_by(entities.c.name_key).limit(limit)
+    return [_role(row) for row in connection.execute(ordered)]
+
+
+def set_trust_policy(connection: Connection, role_id: str, trust_policy: str) -> None:
+    connection.execute(update(roles).where(roles.c.id == role_id).values(trust_policy=trust_policy))
 
 
 def put_role_details(
@@ -44,6 +68,11 @@ def put_role_details(
         connection.execute(insert(roles).values(id=role_id, **values))
     else:
         connection.execute(update(roles).where(roles.c.id == role_id).values(**values))
+
+
+def _find(connection: Connection, where: ColumnElement[bool]) -> Role | None:
+    row = connection.execute(select(*_COLUMNS).join_from(entities, roles).where(where)).first()
+    return None if row is None else _role(row)
 
 
 def _role(row: Row[*tuple[Any, ...]]) -> Role:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from broker.domain.principal import Principal, PrincipalKind
 from broker.errors import MalformedPolicy
-from broker.policy.binding import bind_principals, shown_document
+from broker.policy.binding import bind_principals, bound_ids, shown_document
 from broker.policy.compile import compile_policy
 from broker.policy.document import PolicyKind, parse_policy
 from broker.policy.evaluate import AccessRequest, PolicySet, PolicySource, evaluate
@@ -44,6 +44,13 @@ def test_a_user_and_a_role_become_their_unique_ids(arn: str) -> None:
 def test_each_of_a_list_is_bound_in_its_place() -> None:
     written = [ROLE, OURS, USER, ROLE]
     assert bound_principal({"AWS": written}) == {"AWS": [IDS[ROLE], OURS, IDS[USER], IDS[ROLE]]}
+
+
+def test_bound_ids_are_those_of_principals_alone() -> None:
+    condition = {"StringLike": {"aws:userid": "AIDAINACONDITIONVALUE"}}
+    document = bind(trusting({"AWS": [ROLE, OURS, USER], "Federated": "accounts.google.com"}, Condition=condition))
+    assert bound_ids(document) == {IDS[ROLE], IDS[USER]}
+    assert bound_ids(trusting("*")) == bound_ids(trusting({"AWS": "*"})) == set()
 
 
 def test_every_statement_is_bound_also_one_that_is_no_list() -> None:
