@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flask import Flask
 
+from broker.audit.journal import replay
 from broker.audit.log import AuditLog
 from broker.aws.endpoint import AwsEndpoint
 from broker.catalog import Catalog
@@ -58,6 +59,7 @@ def prepare(directory: Path) -> Prepared:
     database = open_database(settings)
     try:
         migrate(database)
+        replay(database)
         apply_configuration(database, declaration, master_key)
     finally:
         database.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from broker.audit.journal import replay
 from broker.audit.query import tail as read_tail
 from broker.settings import load_settings
 from broker.store.engine import Database
@@ -25,6 +26,7 @@ def tail(directory: Path, count: int) -> None:
     settings = load_settings(directory)
     database = Database(settings.store.url, directory)
     try:
+        replay(database)
         with database.read() as connection:
             events = read_tail(connection, count)
     finally:

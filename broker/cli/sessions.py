@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from broker.audit.event import CallRecord, render
+from broker.audit.journal import replay
 from broker.audit.sessions import live_sessions
 from broker.credentials.keyids import TEMPORARY, account_of
 from broker.credentials.keyring import LONGEST_SESSION_SECONDS
@@ -38,6 +39,7 @@ def list_sessions(directory: Path, count: int, as_json: bool) -> None:
     """Show the sessions that have not expired; whether one was revoked is said with it."""
     database = Database(load_settings(directory).store.url, directory)
     try:
+        replay(database)
         with database.read() as connection:
             revoked = {row.value for row in list_revocations(connection) if row.kind is RevocationKind.SESSION}
             found = list(islice(live_sessions(connection, datetime.now(UTC)), count))

@@ -74,11 +74,14 @@ class Database:
     def __init__(self, url: str, directory: Path, *, connections: int = 8) -> None:
         target = make_url(url)
         self._lock: _FileLock | None = None
+        self.journals: Path | None = None
+        """Where workers keep audit records on their way into a database of this node alone."""
         self.is_sqlite = target.get_backend_name() == "sqlite"
         if self.is_sqlite:
             path = directory / (target.database or "")
             target = target.set(database=str(path))
             self._lock = _FileLock(path.with_name(path.name + ".lock"))
+            self.journals = directory / "journal"
         self._counter = _Counter(directory / "revision.counter")
         self._announcing = _FileLock(directory / "revision.counter")
         self.engine: Engine = create_engine(target, pool_size=connections, max_overflow=2, hide_parameters=True)

@@ -21,6 +21,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from realm.components import BIN, LOOPBACK, free_port
 
+from broker.audit.journal import replay
+from broker.store.engine import Database
+
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 _START_SECONDS = 30
@@ -182,6 +185,8 @@ class BrokerServer:
 
     def events(self, request_id: str = "", **fields: object) -> list[dict[str, Any]]:
         """The audit events on disk at this moment, the oldest first: all, or those of a request, or with fields."""
+        with contextlib.closing(Database(f"sqlite:///{self.database.name}", self.directory)) as database:
+            replay(database)
         with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)) as connection:
             texts = connection.execute("SELECT record FROM audit_events ORDER BY sequence").fetchall()
         wanted = {"requestID": request_id, **fields} if request_id else fields
