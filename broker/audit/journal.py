@@ -73,16 +73,17 @@ class Journal:
             if self._used + len(frames) > SHEET_BYTES:
                 raise JournalFull(errno.ENOSPC, "the journal is full")
             place = self._sheet * SHEET_BYTES + self._used
+            self._failed = True  # until the contrary is known, whatever breaks this off
             try:
                 written = os.pwrite(self._file, frames, place)  # O_DSYNC: on disk when it returns
                 if written != len(frames):
                     raise OSError(errno.EIO, "the journal took a part only")
             except OSError:
-                self._failed = True
                 self._strike_out(place)
                 raise
             self._number += len(records)
             self._used += len(frames)
+            self._failed = False
 
     def _strike_out(self, place: int) -> None:
         try:

@@ -197,7 +197,7 @@ audit_events = Table(
     Column("event_time", BigInteger, nullable=False),
     Column("record", Text, nullable=False),
 )
-"""The audit record, in the order in which it became durable; ``record`` is the event as JSON."""
+"""The audit record, in the order in which it came here: almost that of time. ``record`` is the event as JSON."""
 
 audit_journals = Table(
     "audit_journals",
