@@ -19,7 +19,7 @@ from broker.audit import journal as journals
 from broker.audit import log as logs
 from broker.audit.journal import Journal, JournalFull, replay
 from broker.audit.log import AuditLog
-from broker.errors import AuditUnavailable
+from broker.errors import AuditUnavailable, Unavailable
 from broker.store.audit_events import append_records, ingest
 from broker.store.engine import Database
 from broker.store.schema import migrate
@@ -89,7 +89,7 @@ def test_a_worker_that_dies_after_the_transaction_leaves_no_doubles(database: Da
 def test_a_transaction_that_is_broken_off_takes_nothing(database: Database) -> None:
     journal = _open(database)
     journal.append(["one"])
-    with suppress(OperationalError), database.write() as connection:
+    with suppress(Unavailable), database.write() as connection:
         ingest(connection, journal.path.name, journal.turn())
         raise FULL
     assert _records(database) == []
