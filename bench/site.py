@@ -68,6 +68,7 @@ class Site:
 
     def issued_after(self, sequence: int) -> list[str]:
         """The access key ids that the AssumeRole events after ``sequence`` say were issued."""
+        _accredit("audit", "tail", str(self.directory), "-n", "1")  # as every reader: first what is still in journals
         rows = self._query("SELECT record FROM audit_events WHERE sequence > ?", sequence)
         events = [json.loads(record) for (record,) in rows]
         return [event["responseElements"]["credentials"]["accessKeyId"] for event in events]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flask import Flask
 
+from broker.audit.journal import replay
 from broker.audit.log import AuditLog
 from broker.aws.endpoint import AwsEndpoint
 from broker.catalog import Catalog
@@ -56,6 +57,7 @@ def prepare(directory: Path) -> Prepared:
     with command_database(settings) as database:
         migrate(database)
         check_master_key(database, master_key)
+        replay(database)
         apply_configuration(database, declaration, master_key)
     return Prepared(settings, master_key)
 

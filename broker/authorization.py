@@ -6,8 +6,11 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from msgspec import structs
+
 from broker.authorization_messages import LIMIT_BYTES, encode_message
 from broker.callers import load_identity
+from broker.domain.moment import iso_seconds
 from broker.domain.principal import Principal
 from broker.domain.session import Session
 from broker.errors import AccessDenied
@@ -78,7 +81,7 @@ def _own_side(trace: Trace) -> Trace:
     kept = tuple(policy for policy in trace.policies if policy.type is PolicyType.RESOURCE)
     miss, decision = trace.nearest_miss, trace.decision
     if decision.policy_type is not PolicyType.RESOURCE:
-        decision = replace(decision, source=None, statement=None)
+        decision = structs.replace(decision, source=None, statement=None)
     if miss is not None and miss.policy_type is not PolicyType.RESOURCE:
         miss = None
     return replace(trace, policies=kept, decision=decision, nearest_miss=miss)
@@ -131,7 +134,7 @@ def request_tag_context(tags: Mapping[str, str], keys: Iterable[str]) -> Context
 def _session_context(caller: Caller, session: Session) -> Context:
     """Keys that exist for temporary credentials only."""
     context: Context = dict(session.federation)
-    context["aws:TokenIssueTime"] = (f"{session.issued_at.isoformat()[:19]}Z",)
+    context["aws:TokenIssueTime"] = (iso_seconds(session.issued_at),)
     authenticated = session.mfa_authenticated_at
     context["aws:MultiFactorAuthPresent"] = ("false" if authenticated is None else "true",)
     if authenticated is not None:

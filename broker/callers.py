@@ -12,6 +12,7 @@ from broker.credentials.session_token import TokenInvalid, open_token, parse_tok
 from broker.domain.arn import assumed_role_arn, federated_user_arn, root_arn
 from broker.domain.principal import Principal, PrincipalKind
 from broker.domain.role import User
+from broker.domain.secret import Secret
 from broker.domain.session import Session, SessionKind
 from broker.errors import InvalidClientToken, SessionExpired
 from broker.policy.compile import CompiledPolicy, compile_document
@@ -36,7 +37,7 @@ def find_candidate(services: Services, access_key_id: str, session_token: str | 
     if not key.active:
         raise InvalidClientToken(_UNKNOWN, detail="inactive access key")
     principal = root_principal(key.account) if key.user is None else user_principal(key.user.user)
-    return Candidate(principal, key.secret.reveal(), key=key)
+    return Candidate(principal, key.secret, key=key)
 
 
 def _temporary(services: Services, access_key_id: str, session_token: str) -> Candidate:
@@ -48,7 +49,7 @@ def _temporary(services: Services, access_key_id: str, session_token: str) -> Ca
         session, secret = open_token(key, access_key_id, token)
     except TokenInvalid as error:
         raise InvalidClientToken(_UNKNOWN, detail=f"session token: {error}") from None
-    return Candidate(session_principal(session), secret, session=session)
+    return Candidate(session_principal(session), Secret(secret), session=session)
 
 
 def root_principal(account: str) -> Principal:

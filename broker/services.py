@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
+
 from broker.audit.event import CallRecord
 from broker.audit.log import AuditLog
 from broker.catalog import Catalog, LongTermKey
@@ -14,6 +16,7 @@ from broker.credentials.keyring import KeyRing
 from broker.credentials.passwords import Passwords
 from broker.credentials.signing_ring import SigningRing
 from broker.domain.principal import Principal
+from broker.domain.secret import Secret
 from broker.domain.session import Session
 from broker.errors import AccessDenied
 from broker.mfa import MfaVerifier
@@ -46,8 +49,7 @@ class Services:
     """Secrets are sealed under it before they are stored."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """A caller with the policies that bind it.
 
     ``session_policies`` is None when no session policy was passed. ``tags`` are the principal tags: the user's own,
@@ -56,7 +58,7 @@ class Identity:
 
     principal: Principal
     session: Session | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = msgspec.field(default_factory=dict)
     policies: tuple[PolicySource, ...] = ()
     boundary: PolicySource | None = None
     session_policies: tuple[PolicySource, ...] | None = None
@@ -74,15 +76,14 @@ class Identity:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """Who a caller is if the request's signature was made with ``secret``; after the check, who it is.
 
     ``key`` is set for long-term keys, ``session`` for temporary ones.
     """
 
     principal: Principal
-    secret: str = field(repr=False)
+    secret: Secret
     session: Session | None = None
     key: LongTermKey | None = None
 
@@ -92,8 +93,7 @@ class Candidate:
         return self.principal.unique_id if self.session is None else self.session.owner_id
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """One call: when, from where, and by whom. ``secure``: it came over TLS."""
 
     now: datetime

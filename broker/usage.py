@@ -11,10 +11,9 @@ import threading
 import time
 from datetime import datetime
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from broker.audit.event import CallRecord
 from broker.credentials.keyids import LONG_TERM
+from broker.errors import BrokerError
 from broker.store.engine import Database
 from broker.store.usages import Used, put_usages
 
@@ -53,7 +52,7 @@ class UsageLog:
                 put_usages(
                     connection, {used: (int(now.timestamp()), region[:64]) for used, (now, region) in taken.items()}
                 )
-        except SQLAlchemyError as error:
+        except BrokerError as error:
             _log.warning("last uses cannot be written now", extra={"error": repr(error)})
             for used, noted in taken.items():
                 pending.setdefault(used, noted)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+import msgspec
 
-@dataclass(frozen=True, slots=True, repr=False)
-class IdToken:
+
+class IdToken(msgspec.Struct, frozen=True):
     """An OpenID Connect ID token or other signed JWT, cut into its parts; nothing of it is believed yet.
 
     ``unverified_issuer`` may only choose the provider that is asked to verify the rest.
@@ -22,12 +22,14 @@ class IdToken:
     signed: bytes
     signature: bytes
 
+    def __repr__(self) -> str:
+        return "IdToken(***)"
+
 
 Evidence = IdToken
 
 
-@dataclass(frozen=True, slots=True)
-class ExternalIdentity:
+class ExternalIdentity(msgspec.Struct, frozen=True):
     """A verified external identity.
 
     ``audience`` begins with the audience that was accepted. ``attributes`` holds every claim or attribute, always

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from types import SimpleNamespace
@@ -16,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from broker.domain.moment import iso_seconds
 from broker.domain.principal import Principal, PrincipalKind
 from broker.domain.secret import Secret
 from broker.domain.session import Session, SessionKind
@@ -30,8 +30,7 @@ _MAX_TEXT = 2_048
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(slots=True)
-class CallRecord:
+class CallRecord(msgspec.Struct):
     """What is known of a call so far. ``recipient`` is the account whose objects were asked for."""
 
     request_id: str
@@ -49,7 +48,7 @@ class CallRecord:
     recipient: str | None = None
     parameters: Mapping[str, object] | None = None
     response: object = None
-    resources: list[str] = field(default_factory=list)
+    resources: list[str] = []
     error_code: str | None = None
     error_message: str | None = None
     reason: str = ""
@@ -67,7 +66,7 @@ def render(call: CallRecord) -> str:
     record: dict[str, Any] = {
         "eventVersion": EVENT_VERSION,
         "userIdentity": _identity(call),
-        "eventTime": _time(call.time),
+        "eventTime": iso_seconds(call.time),
         "eventSource": call.event_source,
         "eventName": call.event_name[:_MAX_TEXT],
         "awsRegion": call.region[:64],
@@ -142,7 +141,7 @@ def _session_context(session: Session) -> dict[str, Any]:
     """A user's own session has no issuer: the identity around it is the user's already."""
     context: dict[str, Any] = {
         "attributes": {
-            "creationDate": _time(session.issued_at),
+            "creationDate": iso_seconds(session.issued_at),
             "mfaAuthenticated": "true" if session.mfa_authenticated_at else "false",
         },
     }
@@ -179,26 +178,22 @@ def _parameters(arguments: Mapping[str, object] | None) -> dict[str, Any] | None
     }
 
 
-def _time(moment: datetime) -> str:
-    return f"{moment.isoformat()[:19]}Z"
-
-
 def _plain(value: object) -> Any:
     """``value`` as JSON types, with CloudTrail's lowerCamel names for fields and without secrets."""
     if isinstance(value, str):
         return value[:_MAX_TEXT]
     if value is None or isinstance(value, (bool, int)):
         return value
+    if isinstance(value, msgspec.Struct) or dataclasses.is_dataclass(value):
+        return _fields(value)
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, datetime):
-        return _time(value)
+        return iso_seconds(value)
     if isinstance(value, Mapping):
         return {str(key)[:_MAX_TEXT]: _plain(item) for key, item in value.items() if not isinstance(item, Secret)}
     if isinstance(value, SimpleNamespace):
         return _parameters(vars(value))
-    if dataclasses.is_dataclass(value):
-        return _fields(value)
     return str(value)[:_MAX_TEXT]
 
 
@@ -206,8 +201,9 @@ def _fields(value: Any) -> dict[str, Any]:
     kind = type(value)
     names = _NAMES.get(kind)
     if names is None:
-        names = _NAMES[kind] = tuple((name, _camel(name)) for name in value.__dataclass_fields__)
-    found = {}
+        listed = kind.__struct_fields__ if issubclass(kind, msgspec.Struct) else kind.__dataclass_fields__
+        names = _NAMES[kind] = tuple((name, _camel(name)) for name in listed)
+    found: dict[str, Any] = {}
     for name, shown in names:
         item = getattr(value, name)
         if item is not None and not isinstance(item, Secret):

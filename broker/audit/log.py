@@ -1,8 +1,7 @@
-"""The audit log: records become durable in groups, before the answers that depend on them leave.
+"""The audit log: records of issued credentials are durable before the answers that depend on them leave.
 
-Whoever finds no commit under way leads one: it takes all records that wait, commits them in one transaction and
-wakes their requests; the first of those that came meanwhile leads the next. So one flush to disk serves all requests
-that wait at the time, and a lone request waits for nobody.
+They go, in groups, into the worker's journal where there is one, else straight into the database. Records of read-only
+calls wait in memory. A flusher brings both into the database, in one transaction each interval.
 """
 
 from __future__ import annotations
@@ -13,27 +12,21 @@ import time
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from broker.errors import AuditUnavailable
-from broker.store.audit_events import Appender
+from broker.audit.group import GroupCommit
+from broker.audit.journal import Journal, replay
+from broker.errors import AuditUnavailable, BrokerError
+from broker.store.audit_events import Appender, append_records, ingest
 from broker.store.engine import Database
 
 _MAX_BACKLOG_CHARACTERS = 16 * 1024 * 1024
 """Of records of read-only calls, kept while the store cannot take them; beyond it those calls are refused."""
+_REPLAY_SECONDS = 5.0
+"""How soon what a worker left behind is found by another one, should it not be started again."""
+
+_FAILURES = (BrokerError, SQLAlchemyError, OSError)
+"""Of the store, and of the disk."""
 
 _log = logging.getLogger(__name__)
-
-
-class _Ticket:
-    """A request that waits for its record (or, without one, for all that were taken before)."""
-
-    __slots__ = ("error", "latch", "record", "settled")
-
-    def __init__(self, record: str | None) -> None:
-        self.record = record
-        self.latch = threading.Lock()
-        self.latch.acquire()
-        self.settled = False
-        self.error: Exception | None = None
 
 
 class AuditLog:
@@ -42,106 +35,109 @@ class AuditLog:
     def __init__(self, database: Database, *, read_flush_seconds: float) -> None:
         self._database = database
         self._appender = Appender(database)
+        self._journal = Journal(database.journals, database) if database.journals else None
+        self._issued = GroupCommit(self._write)
         self._interval = read_flush_seconds
         self._mutex = threading.Lock()
         self._backlog: list[str] = []
         self._backlog_size = 0
-        self._backlog_since = 0.0
-        self._tickets: list[_Ticket] = []
-        self._committing = False
+        self._flushed_at = time.monotonic()
+        self._flushing = threading.Lock()
         self._closing = threading.Event()
-        self._flusher = threading.Thread(target=self._flush_reads, name="audit-flusher")
+        self._flusher = threading.Thread(target=self._flush_regularly, name="audit-flusher")
         self._flusher.start()
 
     def record(self, record: str) -> None:
         """Return when the record is on disk. Raises AuditUnavailable, and then nothing may be issued."""
-        self._wait_for(_Ticket(record))
+        try:
+            self._issued.submit(record)
+        except _FAILURES as error:
+            raise AuditUnavailable("The audit record cannot be written.", detail=repr(error)) from error
 
     def record_soon(self, record: str) -> None:
-        """Take the record of a read-only call: it is on disk within the flush interval. Raises AuditUnavailable.
-
-        A call that finds records overdue, because the flusher does not get its turn under load, writes them itself.
-        """
-        now = time.monotonic()
+        """Take the record of a read-only call: it is on disk within the flush interval. Raises AuditUnavailable."""
         with self._mutex:
             if self._backlog_size >= _MAX_BACKLOG_CHARACTERS:
                 raise AuditUnavailable("The audit record cannot be written.", detail="the backlog is full")
-            if not self._backlog:
-                self._backlog_since = now
             self._backlog.append(record)
             self._backlog_size += len(record)
-            overdue = now - self._backlog_since > self._interval
-        if overdue:
-            self._flush_quietly()
+        self._flush_if_overdue()
 
     def flush(self) -> None:
-        """Return when everything taken so far is on disk. Raises AuditUnavailable."""
-        if self._backlog or self._committing:
-            self._wait_for(_Ticket(None))
+        """Return when everything taken so far is in the database. Raises AuditUnavailable."""
+        with self._flushing:
+            self._flush()
 
     def close(self) -> None:
         self._closing.set()
         self._flusher.join()
         self._appender.close()
+        if self._journal is not None:
+            self._journal.close()
 
-    def _wait_for(self, ticket: _Ticket) -> None:
-        with self._mutex:
-            self._tickets.append(ticket)
-            leads = not self._committing
-            self._committing = True
-        if not leads:
-            ticket.latch.acquire()
-            leads = not ticket.settled
-        if leads:
-            self._lead()
-        if ticket.error is not None:
-            raise AuditUnavailable("The audit record cannot be written.", detail=repr(ticket.error)) from ticket.error
-
-    def _lead(self) -> None:
-        backlog: list[str] = []
-        tickets: list[_Ticket] = []
-        error: Exception | None = RuntimeError("interrupted")
+    def _write(self, records: list[str]) -> None:
+        """Return when a group of records is on disk."""
         try:
-            with self._database.exclusive():
-                with self._mutex:  # only now: those that came while another process wrote go along
-                    backlog, self._backlog, self._backlog_size = self._backlog, [], 0
-                    tickets, self._tickets = self._tickets, []
-                records = backlog + [ticket.record for ticket in tickets if ticket.record is not None]
-                if records:
+            if self._journal is not None and self._journal.usable:
+                self._journal.append(records)
+                self._flush_if_overdue()
+            else:
+                with self._database.exclusive():
                     self._appender.append(records)
-            error = None
-        except (SQLAlchemyError, OSError) as caught:
-            error = caught
-            _log.error("audit record cannot be written", extra={"error": repr(caught)})
-        finally:
-            self._hand_over(backlog, tickets, error)
+        except _FAILURES as error:
+            _log.error("audit record cannot be written", extra={"error": repr(error)})
+            raise
 
-    def _hand_over(self, backlog: list[str], tickets: list[_Ticket], error: Exception | None) -> None:
-        """Wake those whose records were written, and let the first of the others lead."""
+    def _flush_if_overdue(self) -> None:
+        """Under load the flusher may not get its turn; then a call does its work."""
+        if time.monotonic() - self._flushed_at > 1.5 * self._interval and self._flushing.acquire(blocking=False):
+            try:
+                self._flush_quietly()
+            finally:
+                self._flushing.release()
+
+    def _flush(self) -> None:
+        """Bring the backlog and the journal into the database. Only for whoever holds ``_flushing``."""
+        self._flushed_at = time.monotonic()
         with self._mutex:
-            if error is not None:
+            backlog, self._backlog, self._backlog_size = self._backlog, [], 0
+        try:
+            frames = self._journal.turn() if self._journal is not None else []
+            if backlog or frames:
+                with self._database.write() as connection:
+                    append_records(connection, backlog)
+                    if self._journal is not None and frames:
+                        ingest(connection, self._journal.path.name, frames)
+            if self._journal is not None:
+                self._journal.done()
+        except _FAILURES as error:
+            with self._mutex:
                 self._backlog = backlog + self._backlog  # those calls were answered: their records must not be lost
                 self._backlog_size += sum(map(len, backlog))
-                self._backlog_since = time.monotonic()  # the next try comes with the next interval
-                if not tickets:  # the turn itself could not be had
-                    tickets, self._tickets = self._tickets, []
-            heir = self._tickets[0] if self._tickets else None
-            self._committing = heir is not None
-        for ticket in tickets:
-            ticket.settled, ticket.error = True, error
-            ticket.latch.release()
-        if heir is not None:
-            heir.latch.release()
+            _log.error("audit records cannot be written", extra={"error": repr(error)})
+            raise AuditUnavailable("The audit record cannot be written.", detail=repr(error)) from error
 
-    def _flush_reads(self) -> None:
+    def _flush_regularly(self) -> None:
         """Not a daemon: it ends after the main thread has, with a last flush, so that a stopping worker loses none."""
         main = threading.main_thread()
+        replayed_at = time.monotonic()
         while main.is_alive() and not self._closing.wait(self._interval):
+            with self._flushing:
+                self._flush_quietly()
+            if time.monotonic() - replayed_at > _REPLAY_SECONDS:
+                replayed_at = time.monotonic()
+                self._replay_quietly()
+        with self._flushing:
             self._flush_quietly()
-        self._flush_quietly()
 
     def _flush_quietly(self) -> None:
         try:
-            self.flush()
+            self._flush()
         except AuditUnavailable:
             pass  # logged where it happened; the records are kept for the next round
+
+    def _replay_quietly(self) -> None:
+        try:
+            replay(self._database)
+        except _FAILURES as error:
+            _log.error("journals cannot be read", extra={"error": repr(error)})

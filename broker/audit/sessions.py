@@ -15,7 +15,7 @@ from broker.store.tables import audit_events
 _PAGE = 2_000
 _LONGEST_SECONDS = 129_600
 _SLACK_SECONDS = 600
-"""Events are in the order in which they became durable, which is almost that of their times."""
+"""Events are in the order in which they came into the database, which is almost that of their times."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
+
+from msgspec import structs
 
 from broker.audit.event import CallRecord, render
 from broker.aws.errors import InternalFailure, MissingAuthenticationToken
@@ -30,6 +31,7 @@ from broker.wsgi import Environ, StartResponse, WsgiApplication
 from providers.errors import ProviderError
 
 _SIGNING_KEYS = 4_096
+_STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 _Answer = tuple[int, CallRecord, bytes, list[tuple[str, str]]]
 """Status, record, body, and headers beside those of every answer."""
@@ -59,7 +61,7 @@ class AwsEndpoint:
         if self._log_requests:
             _log_request(record, status)
         start_response(
-            f"{status} {HTTPStatus(status).phrase}",
+            _STATUS_LINES[status],
             [
                 ("Content-Type", protocol.content_type),
                 ("Content-Length", str(len(body))),
@@ -113,13 +115,13 @@ class AwsEndpoint:
             raise MissingAuthenticationToken("Request is missing Authentication Token")
         if served.effect is not Effect.READ and signature.expires is not None:
             # a presigned URL that issues credentials would mint new ones for as long as it lives
-            signature = replace(signature, expires=min(signature.expires, self._window))
+            signature = structs.replace(signature, expires=min(signature.expires, self._window))
         record.access_key_id, record.region = signature.access_key_id, signature.region
         candidate = find_candidate(self._services, signature.access_key_id, signature.session_token)
         verify_signature(
             request,
             signature,
-            candidate.secret,
+            candidate.secret.reveal(),
             service=served.service,
             now=record.time,
             window_seconds=self._window,

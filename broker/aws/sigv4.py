@@ -15,9 +15,10 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+
+import msgspec
 
 from broker.aws.canonical import MISMATCH, canonical_query, canonical_request, query_pairs
 from broker.aws.errors import IncompleteSignature, RequestExpired, SignatureDoesNotMatch
@@ -40,8 +41,7 @@ _DATE_MISSING = "Authorization header requires existence of either a 'X-Amz-Date
 _QUERY_PARTS = ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date")
 
 
-@dataclass(frozen=True, slots=True)
-class SignedRequest:
+class SignedRequest(msgspec.Struct, frozen=True):
     """A request as it came over the wire. ``headers`` is the WSGI environment; ``path`` its decoded PATH_INFO."""
 
     method: str
@@ -51,8 +51,7 @@ class SignedRequest:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class UnverifiedSignature:
+class UnverifiedSignature(msgspec.Struct, frozen=True):
     """What a request claims about its signature. ``expires`` (seconds) is set for presigned URLs alone."""
 
     access_key_id: str
@@ -249,11 +248,10 @@ def _check_clock(signature: UnverifiedSignature, now: datetime, window_seconds: 
         raise IncompleteSignature("Date must be in ISO-8601 'basic format'.") from None
     window = timedelta(seconds=window_seconds)
     age = now - signed_at
-    minutes = f"{window_seconds / 60:g} min."
     if age < -window:
         raise SignatureDoesNotMatch(
             f"Signature not yet current: {signature.timestamp} is still later than {now + window:{_ISO_BASIC}}"
-            f" ({now:{_ISO_BASIC}} + {minutes})"
+            f" ({now:{_ISO_BASIC}} + {window_seconds / 60:g} min.)"
         )
     if signature.expires is not None:
         if age >= timedelta(seconds=signature.expires):
@@ -261,7 +259,7 @@ def _check_clock(signature: UnverifiedSignature, now: datetime, window_seconds: 
     elif age > window:
         raise SignatureDoesNotMatch(
             f"Signature expired: {signature.timestamp} is now earlier than {now - window:{_ISO_BASIC}}"
-            f" ({now:{_ISO_BASIC}} - {minutes})"
+            f" ({now:{_ISO_BASIC}} - {window_seconds / 60:g} min.)"
         )
 
 

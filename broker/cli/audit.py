@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from broker.audit.journal import replay
 from broker.audit.query import tail as read_tail
 from broker.database import command_database
 from broker.settings import load_settings
@@ -22,7 +23,9 @@ def audit() -> None:
 @click.option("-n", "--count", default=10, type=click.IntRange(1, 10_000), help="How many events.")
 def tail(directory: Path, count: int) -> None:
     """Print the last events of DIRECTORY, one JSON object a line."""
-    with command_database(load_settings(directory)) as database, database.read() as connection:
-        events = read_tail(connection, count)
+    with command_database(load_settings(directory)) as database:
+        replay(database)
+        with database.read() as connection:
+            events = read_tail(connection, count)
     for event in events:
         click.echo(json.dumps(event))

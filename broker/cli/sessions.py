@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from broker.audit.event import CallRecord, render
+from broker.audit.journal import replay
 from broker.audit.sessions import live_sessions
 from broker.credentials.keyids import TEMPORARY, account_of
 from broker.credentials.keyring import LONGEST_SESSION_SECONDS
@@ -36,9 +37,11 @@ _directory = click.argument("directory", type=click.Path(path_type=Path, exists=
 @click.option("--json", "as_json", is_flag=True)
 def list_sessions(directory: Path, count: int, as_json: bool) -> None:
     """Show the sessions that have not expired; whether one was revoked is said with it."""
-    with command_database(load_settings(directory)) as database, database.read() as connection:
-        revoked = {row.value for row in list_revocations(connection) if row.kind is RevocationKind.SESSION}
-        found = list(islice(live_sessions(connection, datetime.now(UTC)), count))
+    with command_database(load_settings(directory)) as database:
+        replay(database)
+        with database.read() as connection:
+            revoked = {row.value for row in list_revocations(connection) if row.kind is RevocationKind.SESSION}
+            found = list(islice(live_sessions(connection, datetime.now(UTC)), count))
     if as_json:
         click.echo(json.dumps([{**asdict(one), "revoked": one.access_key_id in revoked} for one in found]))
         return

@@ -11,6 +11,7 @@ import base64
 import binascii
 import os
 import secrets
+from functools import lru_cache
 
 from broker.credentials.mac import hmac_sha256
 from broker.errors import ValidationFailed
@@ -21,6 +22,7 @@ USER_ID, ROLE_ID, GROUP_ID, POLICY_ID, INSTANCE_PROFILE_ID = "AIDA", "AROA", "AG
 
 _TOP_BIT = 1 << 47
 _ACCOUNT_MASK = 0x7FFFFFFFFF80
+_ENTROPY_MASK = (1 << 39) - 1
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _BASE32_PAIRS = tuple(first + second for first in _BASE32 for second in _BASE32)
 
@@ -36,8 +38,16 @@ def derived_access_key_id(account: str, key: bytes, handle: str) -> str:
 
 
 def _encode(prefix: str, account: str, entropy: bytes) -> str:
-    number = (_TOP_BIT | (int(account) << 7) | entropy[0] & 0x7F) << 32 | int.from_bytes(entropy[1:5], "big")
-    return prefix + "".join([_BASE32_PAIRS[number >> shift & 0x3FF] for shift in range(70, -1, -10)])
+    """The account takes the first eight characters and one bit of the next."""
+    head, bit = _account_characters(account)
+    number = bit << 39 | int.from_bytes(entropy, "big") & _ENTROPY_MASK
+    return prefix + head + "".join([_BASE32_PAIRS[number >> shift & 0x3FF] for shift in (30, 20, 10, 0)])
+
+
+@lru_cache(maxsize=256)
+def _account_characters(account: str) -> tuple[str, int]:
+    number = _TOP_BIT >> 7 | int(account)
+    return "".join([_BASE32_PAIRS[number >> shift & 0x3FF] for shift in (31, 21, 11, 1)]), number & 1
 
 
 def account_of(access_key_id: str) -> str:

@@ -11,23 +11,21 @@ import base64
 import binascii
 import zlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import msgspec
 
 from broker.credentials.mac import lasting_hmac_sha256
 from broker.credentials.sealing import OVERHEAD_BYTES, SALT_BYTES, SealBroken, seal, unseal
-from broker.domain.session import Session, SessionKind
+from broker.domain.session import Session
 from broker.identifiers import unique_salt
 
-VERSION = 1
+VERSION = 2
 MAX_TOKEN_CHARACTERS = 8_000
 """Below nginx's default buffer for one header line (8 KiB)."""
 
 _HEAD = 1 + 4
 _MAX_SESSION_BYTES = 64 * 1024
 _COMPRESS_FROM_BYTES = 1_024
-_KINDS = {kind.value: kind for kind in SessionKind}
 _PLAIN, _DEFLATED = b"\x00", b"\x01"
 
 
@@ -39,33 +37,8 @@ class SessionTooLarge(Exception):
     """The session does not fit into a token."""
 
 
-class _Claims(msgspec.Struct, array_like=True, frozen=True):
-    """The wire order; fields are only ever appended, a change of meaning is a new VERSION."""
-
-    account: str
-    owner_arn: str
-    owner_id: str
-    session_name: str
-    issued_at: int
-    expires_at: int
-    chained: bool
-    tags: dict[str, str]
-    transitive_tag_keys: tuple[str, ...]
-    source_identity: str | None
-    session_policy: str | None
-    session_policy_arns: tuple[str, ...]
-    provider: str | None
-    federation: dict[str, tuple[str, ...]]
-    mfa_authenticated_at: int | None
-    kind: str
-    ancestors: tuple[str, ...]
-    subject: tuple[str, str] | None
-    chain_started_at: int | None
-    source_account: str | None
-
-
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Claims).decode
+_decode = msgspec.msgpack.Decoder(Session).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +60,7 @@ def seal_session(key: TokenKey, access_key_id: str, session: Session) -> tuple[s
     return token, _secret(key, access_key_id, salt)
 
 
-@dataclass(frozen=True, slots=True)
-class UnverifiedToken:
+class UnverifiedToken(msgspec.Struct, frozen=True):
     """A token cut into its parts, nothing of it believed yet."""
 
     unverified_key_id: int
@@ -130,30 +102,7 @@ def _secret(key: TokenKey, access_key_id: str, salt: bytes) -> str:
 
 
 def _pack(session: Session) -> bytes:
-    packed = _encode(
-        _Claims(
-            session.account,
-            session.owner_arn,
-            session.owner_id,
-            session.session_name,
-            int(session.issued_at.timestamp()),
-            int(session.expires_at.timestamp()),
-            session.chained,
-            dict(session.tags),
-            session.transitive_tag_keys,
-            session.source_identity,
-            session.session_policy,
-            session.session_policy_arns,
-            session.provider,
-            dict(session.federation),
-            int(session.mfa_authenticated_at.timestamp()) if session.mfa_authenticated_at else None,
-            session.kind.value,
-            session.ancestors,
-            session.subject,
-            int(session.chain_started_at.timestamp()) if session.chain_started_at else None,
-            session.source_account,
-        )
-    )
+    packed = _encode(session)
     if len(packed) > _MAX_SESSION_BYTES:
         raise SessionTooLarge
     return _PLAIN + packed if len(packed) < _COMPRESS_FROM_BYTES else _DEFLATED + zlib.compress(packed, 6)
@@ -164,29 +113,6 @@ def _unpack(packed: bytes) -> Session:
     try:
         if packed[:1] == _DEFLATED:
             body = zlib.decompressobj().decompress(body, _MAX_SESSION_BYTES)
-        claims = _decode(body)
+        return _decode(body)
     except (zlib.error, msgspec.DecodeError):
         raise TokenInvalid("not readable") from None
-    mfa = claims.mfa_authenticated_at
-    return Session(
-        claims.account,
-        claims.owner_arn,
-        claims.owner_id,
-        claims.session_name,
-        datetime.fromtimestamp(claims.issued_at, UTC),
-        datetime.fromtimestamp(claims.expires_at, UTC),
-        claims.chained,
-        claims.tags,
-        claims.transitive_tag_keys,
-        claims.source_identity,
-        claims.session_policy,
-        claims.session_policy_arns,
-        claims.provider,
-        claims.federation,
-        datetime.fromtimestamp(mfa, UTC) if mfa is not None else None,
-        _KINDS[claims.kind],
-        claims.ancestors,
-        claims.subject,
-        datetime.fromtimestamp(claims.chain_started_at, UTC) if claims.chain_started_at is not None else None,
-        claims.source_account,
-    )

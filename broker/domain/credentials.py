@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from broker.domain.secret import Secret
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(msgspec.Struct, frozen=True):
     """Temporary credentials (STS ``Credentials``); ``expiration`` is aware UTC."""
 
     access_key_id: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class PrincipalKind(StrEnum):
@@ -18,8 +19,7 @@ class PrincipalKind(StrEnum):
     ANONYMOUS = "Unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(msgspec.Struct, frozen=True):
     """The requester as policies see it.
 
     ``arn``: the user's, root's, role *session's* or federated user's ARN; for an external identity (WEB_IDENTITY,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+import msgspec
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,11 @@ class SessionKind(StrEnum):
     FEDERATED_USER = "federated-user"
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(msgspec.Struct, frozen=True, array_like=True):
     """Temporary credentials' life, from ``issued_at`` to ``expires_at`` (aware UTC).
+
+    A session token holds it as it is, the fields in this order: they are only ever appended, and a change of meaning is
+    a new version of the token.
 
     ``owner_arn`` and ``owner_id`` name what stands behind it: the role, the user, or the account's root user.
     ``tags`` are the session tags, ``transitive_tag_keys`` those of them that a chained session inherits.
@@ -52,13 +56,13 @@ class Session:
     issued_at: datetime
     expires_at: datetime
     chained: bool = False
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = msgspec.field(default_factory=dict)
     transitive_tag_keys: tuple[str, ...] = ()
     source_identity: str | None = None
     session_policy: str | None = None
     session_policy_arns: tuple[str, ...] = ()
     provider: str | None = None
-    federation: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    federation: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     mfa_authenticated_at: datetime | None = None
     kind: SessionKind = SessionKind.ROLE
     ancestors: tuple[str, ...] = ()

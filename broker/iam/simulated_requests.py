@@ -6,7 +6,9 @@ The evaluator decides; around its decision the statements that could match are a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from broker.domain.principal import Principal
 from broker.errors import ValidationFailed
@@ -157,7 +159,7 @@ def _decided(request: AccessRequest, policies: PolicySet) -> Decision:
 
 def _alone(request: AccessRequest, *identity: PolicySource) -> Decision:
     """What these policies say by themselves, in the requester's own account."""
-    own = replace(request, resource_account=request.principal.account)
+    own = structs.replace(request, resource_account=request.principal.account)
     return _decided(own, PolicySet(identity=identity))
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
+
+from msgspec import structs
 
 from broker.policy import values as read
 from broker.policy.closeness import nearest_first
@@ -41,7 +42,7 @@ def find_values(trace: ConditionTrace, context: Folded, *, variables: bool, want
 def changed(request: AccessRequest, context: Folded, key: str, values: tuple[str, ...]) -> AccessRequest:
     """The request with other values under one key, or without it."""
     others = {name: given for name, given in context.items() if name != key.lower()}
-    return replace(request, context={**others, key: values} if values else others)
+    return structs.replace(request, context={**others, key: values} if values else others)
 
 
 def _guesses(trace: ConditionTrace, context: Folded, variables: bool) -> Iterator[tuple[str, ...]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from broker.domain.moment import iso_seconds
 from broker.domain.principal import Principal, PrincipalKind
 
 _PRINCIPAL_TYPES = {
@@ -78,7 +79,7 @@ def request_context(
 ) -> dict[str, tuple[str, ...]]:
     """The keys that follow from the request's time and transport; what is not known is left out."""
     keys: dict[str, tuple[str, ...]] = {
-        "aws:CurrentTime": (f"{now.isoformat()[:19]}Z",),
+        "aws:CurrentTime": (iso_seconds(now),),
         "aws:EpochTime": (str(int(now.timestamp())),),
         "aws:SecureTransport": ("true" if secure_transport else "false",),
         "aws:ViaAWSService": ("false",),

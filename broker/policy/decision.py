@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from broker.policy.document import Statement
 
@@ -25,8 +26,7 @@ class PolicyType(Enum):
         return self.value[1]
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """The answer to one request.
 
     ``policy_type`` is the type that denied explicitly, that failed to allow, or that allowed; None if evaluation

@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from broker.domain.principal import Principal, PrincipalKind
 from broker.policy import principals
 from broker.policy.compile import CompiledPolicy, CompiledStatement
@@ -29,8 +31,7 @@ from broker.policy.principals import Grant
 __all__ = ["AccessRequest", "Decision", "PolicySet", "PolicySource", "PolicyType", "evaluate"]
 
 
-@dataclass(frozen=True, slots=True)
-class AccessRequest:
+class AccessRequest(msgspec.Struct, frozen=True):
     """One principal asks for one action on one resource. Pass a ``Context`` to use it for several requests."""
 
     principal: Principal
@@ -48,8 +49,7 @@ class PolicySource:
     policy: CompiledPolicy
 
 
-@dataclass(frozen=True, slots=True)
-class PolicySet:
+class PolicySet(msgspec.Struct, frozen=True):
     """Everything that applies to the request.
 
     ``resource_is_trust``: the resource policy is a trust policy (or a key policy): without its allow nothing else

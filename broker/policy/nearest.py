@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from msgspec import structs
+
 from broker.domain.principal import PrincipalKind
 from broker.policy import principals
 from broker.policy.changes import changed, find_values
@@ -284,12 +286,12 @@ def _with_the_rest(denied: _Denied, miss: Miss) -> Miss:
 def _opened(denied: _Denied, refusing: PolicyType, trace: StatementTrace | None) -> PolicySet:
     policies = denied.policies
     if refusing is PolicyType.RESOURCE:
-        return replace(policies, resource=_open_resource(denied, trace))
+        return structs.replace(policies, resource=_open_resource(denied, trace))
     if refusing is PolicyType.IDENTITY:
-        return replace(policies, identity=(_OPEN,))
+        return structs.replace(policies, identity=(_OPEN,))
     if refusing is PolicyType.BOUNDARY:
-        return replace(policies, boundary=_OPEN)
-    return replace(policies, session=(_OPEN,))
+        return structs.replace(policies, boundary=_OPEN)
+    return structs.replace(policies, session=(_OPEN,))
 
 
 def _open_resource(denied: _Denied, trace: StatementTrace | None) -> PolicySource:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert, select, update
 
 from broker.store.engine import Database
+from broker.store.tables import audit_journals
+
+Frame = tuple[int, str]
+"""A record in a journal, and its number there."""
 
 _ROWS_A_STATEMENT = 200
 
@@ -65,3 +69,21 @@ def append_records(connection: Connection, records: Sequence[str]) -> None:
             f"INSERT INTO audit_events (event_time, record) VALUES {rows}",  # noqa: S608  # placeholders alone
             tuple(values),
         )
+
+
+def ingest(connection: Connection, journal: str, frames: Sequence[Frame]) -> int:
+    """Add the records of a journal that are not here yet. The number of the last frame that is, then.
+
+    It is kept in the same transaction, so that a frame is added once, also if this is broken off and done again.
+    """
+    table = audit_journals.c
+    taken = connection.execute(select(table.taken).where(table.name == journal)).scalar_one_or_none()
+    if taken is None:
+        taken = 0
+        connection.execute(insert(audit_journals).values(name=journal, taken=taken))
+    new = [(number, record) for number, record in frames if number > taken]
+    if new:
+        append_records(connection, [record for _, record in new])
+        taken = new[-1][0]
+        connection.execute(update(audit_journals).where(table.name == journal).values(taken=taken))
+    return int(taken)

@@ -42,10 +42,13 @@ class Database:
     ) -> None:
         target = _parse(url, password)
         self._lock: FileLock | None = None
+        self.journals: Path | None = None
+        """Where workers keep audit records on their way into a database of this node alone."""
         self.is_sqlite = target.get_backend_name() == "sqlite"
         if self.is_sqlite:
             path = directory / (target.database or "")
             self._lock = FileLock(path.with_name(path.name + ".lock"))
+            self.journals = directory / "journal"
             self.engine = sqlite.open_engine(target.set(database=str(path)), connections=connections)
         else:
             self.engine = postgresql.open_engine(target, connections=connections, statement_seconds=statement_seconds)

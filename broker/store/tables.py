@@ -312,4 +312,12 @@ audit_events = Table(
     Column("event_time", BigInteger, nullable=False),
     Column("record", Text, nullable=False),
 )
-"""The audit record, in the order in which it became durable; ``record`` is the event as JSON."""
+"""The audit record, in the order in which it came here: almost that of time. ``record`` is the event as JSON."""
+
+audit_journals = Table(
+    "audit_journals",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("taken", BigInteger, nullable=False),
+)
+"""How far each worker's journal has been taken into ``audit_events``: the number of its last frame there."""

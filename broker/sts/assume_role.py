@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from broker.authorization import caller_context, decide, explained, unauthorized, unexplained
 from broker.callers import load_identity
@@ -28,8 +29,7 @@ from broker.sts.role_sessions import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AssumedRole:
+class AssumedRole(msgspec.Struct, frozen=True):
     """STS ``AssumeRoleResponse``."""
 
     credentials: Credentials
@@ -71,7 +71,7 @@ def assume_role(
         raise AccessDenied("Roles may not be assumed by root accounts.")
     if serial_number is not None or token_code is not None:
         services.mfa.verify(verified.principal, serial_number, token_code, caller.now)
-        caller = replace(caller, mfa_verified=True)
+        caller = msgspec.structs.replace(caller, mfa_verified=True)
 
     identity = load_identity(services, verified)
     caller.record.resources.append(arn)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+import msgspec
 import regex
 
 from broker.authorization import Context, decide, explained, unexplained
@@ -41,8 +41,7 @@ _KEPT = ("sub", "aud", "amr", "id", "oaud")
 web identity federation")."""
 
 
-@dataclass(frozen=True, slots=True)
-class AssumedRoleWithWebIdentity:
+class AssumedRoleWithWebIdentity(msgspec.Struct, frozen=True):
     """STS ``AssumeRoleWithWebIdentityResponse``."""
 
     credentials: Credentials

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from broker.authorization import authorize
 from broker.authorization_messages import decode_message
 from broker.credentials.keyids import account_of
@@ -11,8 +13,7 @@ from broker.errors import InvalidAuthorizationMessage
 from broker.services import Caller, Services
 
 
-@dataclass(frozen=True, slots=True)
-class CallerIdentity:
+class CallerIdentity(msgspec.Struct, frozen=True):
     """STS ``GetCallerIdentityResponse``."""
 
     user_id: str
@@ -20,8 +21,7 @@ class CallerIdentity:
     arn: str
 
 
-@dataclass(frozen=True, slots=True)
-class AccessKeyInfo:
+class AccessKeyInfo(msgspec.Struct, frozen=True):
     """STS ``GetAccessKeyInfoResponse``."""
 
     account: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+
+import msgspec
 
 from broker.authorization import Context, request_tag_context, tag_context
 from broker.catalog import RoleView
@@ -32,16 +33,14 @@ _SOURCE_IDENTITY = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 _TAG_KEY_RESERVED = "aws:"
 
 
-@dataclass(frozen=True, slots=True)
-class AssumedRoleUser:
+class AssumedRoleUser(msgspec.Struct, frozen=True):
     """STS ``AssumedRoleUser``: the session's names."""
 
     assumed_role_id: str
     arn: str
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRequest:
+class SessionRequest(msgspec.Struct, frozen=True):
     """What a caller, or its identity provider, asks of a session to come.
 
     ``tags`` include those inherited by role chaining, named again in ``inherited``.
@@ -202,8 +201,7 @@ def _source_account(request: SessionRequest, role: Role, parent: Session | None)
     return parent.source_account if parent is not None and parent.source_account else role.account
 
 
-@dataclass(frozen=True, slots=True)
-class IssuedSession:
+class IssuedSession(msgspec.Struct, frozen=True):
     """Credentials and what STS answers beside them."""
 
     credentials: Credentials

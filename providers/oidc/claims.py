@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from providers.errors import AudienceMismatch, ClaimRejected, Expired, MalformedEvidence
 
 MAX_ATTRIBUTES = 1_000
@@ -35,8 +37,7 @@ class ClaimRules:
     allow_several_audiences: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedClaims:
+class CheckedClaims(msgspec.Struct, frozen=True):
     """``audience`` begins with the accepted client id. Times are seconds since the epoch."""
 
     subject: str

@@ -22,6 +22,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from realm.components import BIN, LOOPBACK, free_port
 
+from broker.audit.journal import replay
+from broker.store.engine import Database
+
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 _START_SECONDS = 30
@@ -197,6 +200,9 @@ class BrokerServer:
 
     def events(self, request_id: str = "", **fields: object) -> list[dict[str, Any]]:
         """The audit events on disk at this moment, the oldest first: all, or those of a request, or with fields."""
+        if not self.store_url:
+            with contextlib.closing(Database(f"sqlite:///{self.database.name}", self.directory)) as database:
+                replay(database)
         texts = self.query("SELECT record FROM audit_events ORDER BY sequence")
         wanted = {"requestID": request_id, **fields} if request_id else fields
         found = (json.loads(text) for (text,) in texts)

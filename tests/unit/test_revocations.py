@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from broker.domain.session import Session
 from broker.revocations import Revocations
@@ -69,7 +70,7 @@ def test_what_a_revocation_ends(database: Database, row: Revocation, session: Se
 
 
 def test_the_later_revocation_counts_and_old_ones_are_forgotten(database: Database) -> None:
-    later = replace(SUBJECT, revoked_at=MOMENT + 60)
+    later = dataclasses.replace(SUBJECT, revoked_at=MOMENT + 60)
     revocations = _revoke(database, SUBJECT, later)
     assert revocations.revoked(replace(SESSION, issued_at=NOW + timedelta(seconds=30)), "ASIAONE")
     with database.change() as connection:

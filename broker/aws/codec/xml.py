@@ -16,6 +16,7 @@ from urllib.parse import quote
 from botocore import xform_name
 
 from broker.aws.model import Operation, wire_name
+from broker.domain.moment import iso_seconds
 from broker.domain.secret import Secret
 
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -102,9 +103,7 @@ class _Compiler:
         opening, closing = f"<{name}>", f"</{name}>"
 
         def write(value: Any, append: Append) -> None:
-            append(opening)
-            append(text(value))
-            append(closing)
+            append(f"{opening}{text(value)}{closing}")
 
         return write
 
@@ -146,6 +145,8 @@ def _wrapped(name: str, inner: Writer) -> Writer:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, str):
+        return escape(value)
     return escape(value.reveal() if isinstance(value, Secret) else str(value))
 
 
@@ -159,7 +160,7 @@ def _boolean(value: bool) -> str:
 
 
 def _timestamp(value: datetime) -> str:
-    return f"{value.astimezone(UTC).isoformat()[:19]}Z"
+    return iso_seconds(value if value.tzinfo is UTC else value.astimezone(UTC))
 
 
 def _blob(value: bytes) -> str:

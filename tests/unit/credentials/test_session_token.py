@@ -1,12 +1,12 @@
 """Session tokens: opaque, bound to their access key id, broken by any change."""
 
 import base64
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from broker.credentials.session_token import (
     MAX_TOKEN_CHARACTERS,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from test_policy_properties import ACCOUNT, USER, documents, requests, source
 
 from broker.policy.compile import compile_policy

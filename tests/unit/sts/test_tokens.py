@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from msgspec import structs
 
 from broker.credentials.signer import SigningAlgorithm
 from broker.domain.principal import Principal, PrincipalKind
@@ -72,7 +73,7 @@ def test_roots_subject_is_the_account() -> None:
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    bare = replace(USER, tags={})
+    bare = structs.replace(USER, tags={})
     assert _claims(bare, region="")[NAMESPACE].keys() == {"aws_account", "principal_id"}
 
 
