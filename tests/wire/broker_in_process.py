@@ -40,7 +40,7 @@ document = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action":
 [[user.access_key]]
 secret_file = "administrator.secret"
 """
-ATTEMPTS = frozenset({"audit_events", "password_attempts", "usages"})
+ATTEMPTS = frozenset({"audit_events", "audit_journals", "password_attempts", "usages"})
 """Tables that record attempts, refused ones too."""
 
 
@@ -78,6 +78,7 @@ class BrokerInProcess:
 
     def close(self) -> None:
         self._reader.close()
+        self._services.usage.close()
         self._services.audit.close()
         self._services.database.close()
 
