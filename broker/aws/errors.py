@@ -117,6 +117,7 @@ TABLE: Mapping[type[Exception], tuple[str, int]] = {
     provider_errors.Expired: ("ExpiredTokenException", 400),
     provider_errors.AudienceMismatch: ("InvalidIdentityToken", 400),
     provider_errors.ClaimRejected: ("IDPRejectedClaim", 403),
+    provider_errors.SubjectMissing: ("AccessDenied", 403),
     provider_errors.ProviderUnreachable: ("IDPCommunicationError", 400),
 }
 
