@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from broker.assertion_claims import AssertionClaims
 from broker.audit.event import CallRecord
 from broker.audit.log import AuditLog
 from broker.catalog import Catalog, LongTermKey
@@ -37,6 +38,7 @@ class Services:
     issuer: CredentialIssuer
     mfa: MfaVerifier
     providers: ProviderPool
+    claims: AssertionClaims
     audit: AuditLog
 
 

@@ -19,7 +19,7 @@ LAYERS = (
     {"domain"},
     {"settings", "policy", "logs", "proxies", "store"},
     {"audit", "credentials", "provider_files", "provider_pool", "shared_issuers"},
-    {"authorization_messages", "catalog", "mfa", "revocations"},
+    {"assertion_claims", "authorization_messages", "catalog", "mfa", "revocations", "saml_providers"},
     {"services"},
     {"callers", "restrictions"},
     {"authorization"},

@@ -90,6 +90,7 @@ TABLE: Mapping[type[Exception], tuple[str, int]] = {
     errors.AccessDenied: ("AccessDenied", 403),
     errors.InvalidAuthorizationMessage: ("InvalidAuthorizationMessageException", 400),
     errors.InvalidIdentity: ("InvalidIdentityToken", 400),
+    errors.AssertionReplayed: ("InvalidIdentityToken", 400),
     errors.InvalidClientToken: ("InvalidClientTokenId", 403),
     errors.SessionExpired: ("ExpiredToken", 403),
     errors.FeatureEnabled: ("FeatureEnabled", 409),

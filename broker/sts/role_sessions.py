@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from broker.authorization import Context, request_tag_context, tag_context
@@ -148,8 +148,9 @@ def issue_session(
     federation: Mapping[str, tuple[str, ...]] | None = None,
     subject: tuple[str, str] | None = None,
     parent: Session | None = None,
+    ends_by: datetime | None = None,
 ) -> IssuedSession:
-    """Make the session that was allowed; ``parent`` is the one that it is chained from.
+    """Make the session that was allowed; ``parent`` is the one that it is chained from, ``ends_by`` its latest end.
 
     Raises ValidationFailed, PackedPolicyTooLarge.
     """
@@ -164,7 +165,7 @@ def issue_session(
         owner_id=role.role_id,
         session_name=request.session_name,
         issued_at=issued_at,
-        expires_at=issued_at + timedelta(seconds=seconds),
+        expires_at=_earlier(issued_at + timedelta(seconds=seconds), ends_by),
         chained=chained,
         tags=request.tags,
         transitive_tag_keys=request.transitive_tag_keys,
@@ -183,6 +184,10 @@ def issue_session(
         f"{role.role_id}:{request.session_name}", assumed_role_arn(role.account, role.name, request.session_name)
     )
     return IssuedSession(credentials, user, packed)
+
+
+def _earlier(end: datetime, limit: datetime | None) -> datetime:
+    return end if limit is None else min(end, limit.replace(microsecond=0))
 
 
 def _ancestors(caller: Caller, parent: Session | None) -> tuple[str, ...]:

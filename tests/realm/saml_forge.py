@@ -78,7 +78,7 @@ def instant(offset: float = 0, now: datetime = NOW) -> str:
     return (now + timedelta(seconds=offset)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-# --- keys -------------------------------------------------------------------------------------------------------------
+# --- keys -----------------------------------------------------------------------------------------------------------
 
 
 @cache
@@ -93,9 +93,13 @@ def private_key(name: str = "idp") -> Any:
 def certificate(name: str = "idp", subject: str = "") -> x509.Certificate:
     """A certificate that the key of this name signed itself; ``subject`` may be somebody else's."""
     named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject or name)])
-    builder = x509.CertificateBuilder().subject_name(named).issuer_name(named).serial_number(x509.random_serial_number())
+    builder = (
+        x509.CertificateBuilder().subject_name(named).issuer_name(named).serial_number(x509.random_serial_number())
+    )
     builder = builder.public_key(private_key(name).public_key())
-    builder = builder.not_valid_before(datetime(2020, 1, 1, tzinfo=UTC)).not_valid_after(datetime(2040, 1, 1, tzinfo=UTC))
+    builder = builder.not_valid_before(datetime(2020, 1, 1, tzinfo=UTC)).not_valid_after(
+        datetime(2040, 1, 1, tzinfo=UTC)
+    )
     return builder.sign(private_key(name), hashes.SHA256())
 
 
@@ -111,9 +115,7 @@ def certificate_pem(name: str = "idp") -> str:
 def private_pem(name: str = "sp") -> str:
     return (
         private_key(name)
-        .private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         .decode()
     )
 
@@ -136,7 +138,7 @@ def metadata(*names: str, entity_id: str = ENTITY_ID, valid_until: str = "", use
     )
 
 
-# --- responses ----------------------------------------------------------------------------------------------------------
+# --- responses ------------------------------------------------------------------------------------------------------
 
 
 def attribute(name: str, *values: str) -> str:
@@ -239,7 +241,8 @@ class Draft:
     def _name_id(self) -> str:
         if self.xml_name_id is not None:
             return self.xml_name_id
-        return f"<saml:NameID{_attributes(Format=self.name_format)}{self.name_qualifiers}>{escape(self.subject)}</saml:NameID>"
+        attributes = f"{_attributes(Format=self.name_format)}{self.name_qualifiers}"
+        return f"<saml:NameID{attributes}>{escape(self.subject)}</saml:NameID>"
 
     def _confirmation(self) -> str:
         if self.xml_confirmation is not None:
@@ -287,7 +290,7 @@ def _attributes(**values: str | None) -> str:
     return "".join(f" {name}={quoteattr(value)}" for name, value in values.items() if value)
 
 
-# --- signatures -----------------------------------------------------------------------------------------------------------
+# --- signatures -----------------------------------------------------------------------------------------------------
 
 TRANSFORMS = f'<ds:Transform Algorithm="{ENVELOPED}"/><ds:Transform Algorithm="{EXCLUSIVE}"/>'
 
@@ -381,7 +384,7 @@ def pack(xml: str | bytes) -> str:
     return base64.b64encode(xml.encode() if isinstance(xml, str) else xml).decode()
 
 
-# --- encryption ---------------------------------------------------------------------------------------------------------
+# --- encryption -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -405,7 +408,11 @@ class Encryptor:
         cipher = self._data(data_key, plain.encode() if isinstance(plain, str) else plain)
         if self.change is not None:
             cipher = self.change(cipher)
-        digest = f'<ds:DigestMethod xmlns:ds="{DS}" Algorithm="{DIGEST_URIS[self.oaep_digest]}"/>' if self.oaep_digest else ""
+        digest = (
+            f'<ds:DigestMethod xmlns:ds="{DS}" Algorithm="{DIGEST_URIS[self.oaep_digest]}"/>'
+            if self.oaep_digest
+            else ""
+        )
         mgf = f'<e:MGF xmlns:e="{XENC11}" Algorithm="{XENC11}mgf1{self.mgf}"/>' if self.mgf else ""
         sealed = (
             f'<xenc:EncryptedKey><xenc:EncryptionMethod Algorithm="{self.transport}">{digest}{mgf}{self.key_methods}'
