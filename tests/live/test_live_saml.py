@@ -10,7 +10,7 @@ import pytest
 from realm import saml_forge
 from realm.saml_forge import Draft
 from realm.server import ACCOUNT, BrokerServer, Keys, refused, request_id, serving
-from realm.site import allow, policy, role, role_arn, trust
+from realm.site import allow, role, role_arn, trust
 
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:saml-provider/realm"
 SAML_ACTIONS = ["sts:AssumeRoleWithSAML", "sts:TagSession", "sts:SetSourceIdentity"]
@@ -39,6 +39,7 @@ def assume(server: BrokerServer, xml: str, name: str = "Developer", **more: Any)
 
 def test_thin(server):
     import uuid
+
     draft = Draft(now=datetime.now(UTC), assertion_id=f"_{uuid.uuid4().hex}")
     xml = saml_forge.signed(draft)
     answer = assume(server, xml)
