@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,19 +32,20 @@ _ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:[^\s]+|")
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,255}")
 _IDS = frozenset({"ID", "Id", "id", "AssertionID"})
 _OURS = (SAML, SAMLP, MD, DS, XENC, XENC11)
-_PARSER = etree.XMLParser(
-    encoding="utf-8",
-    resolve_entities=False,
-    no_network=True,
-    load_dtd=False,
-    attribute_defaults=False,
-    dtd_validation=False,
-    huge_tree=False,
-    recover=False,
-    remove_comments=True,  # so that none can split a text
-    strip_cdata=True,
-    collect_ids=False,
-)
+_PARSER: Mapping[str, Any] = {
+    "encoding": "utf-8",
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "attribute_defaults": False,
+    "dtd_validation": False,
+    "huge_tree": False,
+    "recover": False,
+    "remove_comments": True,  # so that none can split a text
+    "strip_cdata": True,
+    "collect_ids": False,
+}
+"""The one parser's options; it is made for each document, for it would keep the names of all (``readers``)."""
 _COUNT = etree.XPath("count(//node()) + count(//@*)")
 
 
@@ -97,7 +98,7 @@ def parse_document(raw: bytes, limits: Limits = RESPONSE) -> Element:
 def parse_again(raw: bytes) -> Element:
     """What was checked before, or made by us: canonical bytes."""
     try:
-        return etree.fromstring(raw, _PARSER)
+        return etree.fromstring(raw, etree.XMLParser(**_PARSER))
     except (etree.XMLSyntaxError, ValueError) as error:
         raise malformed(f"document: {str(error)[:200]}") from None
 

@@ -1,8 +1,8 @@
 """Threads that read XML and end before they have read too much.
 
-libxml2 keeps every name and much white space that it ever read for as long as the thread lives, and takes no new names
-once its dictionary is full: hostile documents would cost a worker its memory and then its service. So documents are
-read in threads of their own, each of which ends after some megabytes, and with it all that it kept.
+lxml keeps every name and much white space that it ever read for as long as the thread and the parser live, and takes no
+new names once that dictionary is full: hostile documents would cost a worker its memory and then its service. So each
+document has a parser of its own and is read in a thread that ends after some megabytes, and with it all that it kept.
 """
 
 from __future__ import annotations

@@ -231,7 +231,7 @@ class Draft:
             InResponseTo=self.in_response_to,
         )
         issuer = "" if self.response_issuer is None else f"<saml:Issuer>{escape(self.response_issuer)}</saml:Issuer>"
-        status = f'<samlp:Status><samlp:StatusCode Value="{self.status}"/></samlp:Status>'
+        status = f"<samlp:Status><samlp:StatusCode Value={quoteattr(self.status)}/></samlp:Status>"
         return (
             f"<samlp:Response {NAMESPACES}{attributes}{self.response_attributes}>{issuer}"
             f"{status if self.xml_status is None else self.xml_status}{self.xml_before_assertion}"
@@ -250,7 +250,7 @@ class Draft:
         end = instant(300, self.now) if self.confirmation_end is None else self.confirmation_end
         data = _attributes(NotOnOrAfter=end, Recipient=self.recipient, InResponseTo=self.in_response_to)
         return (
-            f'<saml:SubjectConfirmation Method="{self.method}"><saml:SubjectConfirmationData{data}'
+            f"<saml:SubjectConfirmation Method={quoteattr(self.method)}><saml:SubjectConfirmationData{data}"
             f"{self.confirmation_more}/></saml:SubjectConfirmation>"
         )
 
