@@ -23,6 +23,8 @@ LAYERS = (
     {"services"},
     {"callers", "restrictions"},
     {"authorization"},
+    {"session_requests"},
+    {"saml"},
     {"sts", "iam", "analysis"},
     {"aws", "configure", "initialize", "health", "housekeeping", "issuer_pages"},
     {"app"},
@@ -53,7 +55,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
         "providers/oidc/",
     ),
     "pyotp": ("broker/mfa.py",),
-    "regex": ("broker/aws/", "broker/sts/"),
+    "regex": ("broker/aws/", "broker/session_requests.py"),
     "xmlsec": ("providers/saml/",),
     "yaml": ("broker/cli/",),
 }

@@ -5,24 +5,18 @@ What an identity is made of differs (``web_identity``, ``saml``); from there on 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-
-import regex
 
 from broker.authorization import Context, decide, explained, unexplained
 from broker.catalog import RoleView
 from broker.domain.principal import Principal
-from broker.domain.session import Tag
-from broker.errors import AccessDenied, InvalidIdentity
+from broker.errors import AccessDenied
 from broker.policy.context import principal_context
 from broker.policy.evaluate import AccessRequest, PolicySet
 from broker.services import Caller, Services
-from broker.sts.role_sessions import IssuedSession, SessionRequest, issue_session, parse_tags, role_context
-
-_TAG_KEY = regex.compile(r"[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}")
-_TAG_VALUE = regex.compile(r"[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}")
+from broker.session_requests import SessionRequest, role_context
+from broker.sts.role_sessions import IssuedSession, issue_session
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +56,6 @@ def federate(
 def not_authorized(services: Services, caller: Caller, action: str, account: str, detail: str) -> AccessDenied:
     """The refusal of whom no trust policy was asked about; to the caller it looks like any other."""
     return unexplained(services, caller, f"Not authorized to perform {action}", account, detail)
-
-
-def check_tags(tags: Sequence[Tag], transitive: Sequence[str]) -> dict[str, str]:
-    """Session tags that come with an identity. Raises InvalidIdentity, and what ``parse_tags`` raises."""
-    for tag in tags:
-        if not _TAG_KEY.fullmatch(tag.key) or not _TAG_VALUE.fullmatch(tag.value):
-            raise InvalidIdentity("A session tag in the token has a key or value that is not allowed")
-    return parse_tags(tags, transitive)
 
 
 def _ask_trust_policy(

@@ -8,21 +8,19 @@ from datetime import datetime, timedelta
 
 from broker.domain.arn import Arn
 from broker.domain.credentials import Credentials
-from broker.domain.principal import Principal, PrincipalKind
 from broker.domain.secret import Secret
 from broker.domain.session import PolicyDescriptor
 from broker.errors import InvalidIdentity
+from broker.saml.attributes import AskedSession, RolePair, read_asked_session, read_role_pairs
+from broker.saml.keys import ACTION, describe_subject, kept_keys, saml_context, saml_principal
 from broker.services import Caller, Services
+from broker.session_requests import SessionRequest
 from broker.store.identity_providers import ProviderRecord
 from broker.sts.federation import Federated, federate, not_authorized
-from broker.sts.role_sessions import AssumedRoleUser, SessionRequest, check_session_policy, parse_role_arn
-from broker.sts.saml_attributes import AskedSession, RolePair, read_asked_session, read_role_pairs
-from broker.sts.saml_keys import SamlSubject, describe_subject, kept_keys, saml_context
+from broker.sts.role_sessions import AssumedRoleUser, check_session_policy, parse_role_arn
 from providers.base import ExternalIdentity
 from providers.errors import SubjectMissing
 from providers.saml.response import parse_saml_response
-
-ACTION = "sts:AssumeRoleWithSAML"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +118,6 @@ def find_saml_provider(services: Services, arn: str) -> ProviderRecord:
     if record is None or record.kind != "saml":
         raise InvalidIdentity("Specified provider doesn't exist.")
     return record
-
-
-def saml_principal(record: ProviderRecord, subject: SamlSubject) -> Principal:
-    """CloudTrail names it by qualifier and subject (AWS CloudTrail User Guide, "userIdentity element")."""
-    unique_id = f"{subject.name_qualifier}:{subject.subject}"
-    return Principal(PrincipalKind.SAML_IDENTITY, record.account, record.arn, unique_id, user_name=subject.subject)
 
 
 def session_limit(identity: ExternalIdentity, asked: AskedSession, now: datetime) -> datetime | None:

@@ -12,14 +12,9 @@ from broker.domain.secret import Secret
 from broker.domain.session import PolicyDescriptor, Tag
 from broker.errors import InvalidIdentity
 from broker.services import Caller, Services
-from broker.sts.federation import Federated, check_tags, federate
-from broker.sts.role_sessions import (
-    AssumedRoleUser,
-    SessionRequest,
-    check_session_policy,
-    check_source_identity,
-    parse_role_arn,
-)
+from broker.session_requests import SessionRequest, check_source_identity, check_tags
+from broker.sts.federation import Federated, federate
+from broker.sts.role_sessions import AssumedRoleUser, check_session_policy, parse_role_arn
 from providers.base import ExternalIdentity
 from providers.oidc.token import parse_id_token
 

@@ -14,9 +14,20 @@ from dataclasses import dataclass, field
 
 from providers.base import SamlResponse
 from providers.saml.assertion import Assertion, Envelope, check_response, read_assertion, read_envelope
-from providers.saml.document import RESPONSE, Element, children, get_child, malformed, parse_again, parse_document
+from providers.saml.document import (
+    RESPONSE,
+    Element,
+    children,
+    find_child,
+    get_child,
+    malformed,
+    parse_again,
+    parse_document,
+    read_text,
+)
 from providers.saml.encryption import DecryptionRules, PrivateKey, decrypt
 from providers.saml.names import SAML, local
+from providers.saml.readers import apart
 from providers.saml.xmlsig import (
     SIGNATURE,
     TrustedKey,
@@ -126,6 +137,20 @@ def read_unverified(response: SamlResponse, rules: KeyRules) -> OpenedResponse:
     assertion = plain[0] if plain else _check_decrypted(decrypted(get_child(root, _ENCRYPTED)))
     found = read_assertion(assertion, decrypted)
     return OpenedResponse(read_envelope(root), found, bool(children(root, SIGNATURE)), not plain, (), ())
+
+
+def presented_issuer(response: SamlResponse) -> str:
+    """Who the response says it is from: may only choose a verifier. Raises MalformedEvidence."""
+
+    def read() -> str:
+        root = parse_document(response.xml)
+        check_response(root)
+        issuer = find_child(root, f"{SAML}Issuer")
+        for assertion in children(root, _ASSERTION):
+            issuer = get_child(assertion, f"{SAML}Issuer")
+        return "" if issuer is None else read_text(issuer)
+
+    return apart(read, len(response.xml))
 
 
 def presented(response: SamlResponse) -> tuple[str, ...]:

@@ -28,13 +28,13 @@ from broker.errors import (
     MalformedPolicy,
     ValidationFailed,
 )
+from broker.saml.attributes import RolePair, parse_role_pair
+from broker.saml.keys import describe_subject
 from broker.services import Caller, Services
 from broker.settings import Settings, load_settings
 from broker.store.engine import Database
 from broker.store.schema import migrate
 from broker.sts.saml import AssumedRoleWithSaml, assume_role_with_saml
-from broker.sts.saml_attributes import RolePair, parse_role_pair
-from broker.sts.saml_keys import describe_subject
 from providers.base import ExternalIdentity
 from providers.errors import Expired, ProviderError, SignatureInvalid
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 from broker.domain.session import Tag
 from broker.errors import InvalidIdentity, ValidationFailed
-from broker.sts.federation import check_tags
-from broker.sts.role_sessions import check_source_identity
+from broker.session_requests import check_source_identity, check_tags
 
 PREFIX = "https://aws.amazon.com/SAML/Attributes/"
 ROLE = f"{PREFIX}Role"

@@ -11,9 +11,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from broker.domain.principal import Principal, PrincipalKind
+from broker.store.identity_providers import ProviderRecord
 from providers.base import ExternalIdentity
 
 Context = dict[str, tuple[str, ...]]
+
+ACTION = "sts:AssumeRoleWithSAML"
 
 _NAME_FORMAT = "urn:oasis:names:tc:SAML:2.0:nameid-format:"
 _EDU_PERSON, _EDU_ORG = "urn:oid:1.3.6.1.4.1.5923.1.1.1.", "urn:oid:1.3.6.1.4.1.5923.1.2.1."
@@ -111,3 +115,9 @@ def kept_keys(subject: SamlSubject) -> Context:
         "saml:sub_type": (subject.subject_type,),
         "saml:namequalifier": (subject.name_qualifier,),
     }
+
+
+def saml_principal(record: ProviderRecord, subject: SamlSubject) -> Principal:
+    """CloudTrail names it by qualifier and subject (AWS CloudTrail User Guide, "userIdentity element")."""
+    unique_id = f"{subject.name_qualifier}:{subject.subject}"
+    return Principal(PrincipalKind.SAML_IDENTITY, record.account, record.arn, unique_id, user_name=subject.subject)
