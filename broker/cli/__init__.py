@@ -13,6 +13,7 @@ from broker.cli.demo import demo
 from broker.cli.init import init
 from broker.cli.keys import keys
 from broker.cli.policy import policy
+from broker.cli.saml import saml
 from broker.cli.serve import serve
 from broker.cli.sessions import sessions
 from broker.errors import BrokerError
@@ -40,5 +41,5 @@ def version() -> None:
     click.echo(f"accredit {__version__}")
 
 
-for command in (init, serve, keys, config, sessions, audit, policy, demo):
+for command in (init, serve, keys, config, sessions, audit, policy, saml, demo):
     main.add_command(command)
