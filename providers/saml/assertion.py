@@ -39,6 +39,8 @@ _SUBJECT = frozenset({f"{SAML}NameID", f"{SAML}EncryptedID", f"{SAML}SubjectConf
 _CONDITIONS = frozenset({f"{SAML}AudienceRestriction", f"{SAML}OneTimeUse", f"{SAML}ProxyRestriction"})
 """An unknown condition makes the assertion indeterminate (SAML Core 2.5.1.1): it is refused."""
 
+_ANY_ASSERTION = ("}Assertion", "}EncryptedAssertion")
+
 Decryptor = Callable[[Element], Element]
 """EncryptedID -> NameID."""
 
@@ -109,10 +111,14 @@ def check_response(root: Element) -> None:
         raise malformed(f"Response: the document is a {str(root.tag)[:128]}")
     check_children(root, _RESPONSE)
     direct = len(children(root, f"{SAML}Assertion")) + len(children(root, f"{SAML}EncryptedAssertion"))
-    names = [local(element.tag) for element in root.iter("*")]
-    everywhere = names.count("Assertion") + names.count("EncryptedAssertion")
+    everywhere = count_assertions(root)
     if direct != 1 or everywhere != 1:
         raise malformed(f"Response: {direct} assertions, {everywhere} in the whole document; one is needed")
+
+
+def count_assertions(root: Element) -> int:
+    """Of whatever namespace, plain and encrypted, ``root`` among them."""
+    return sum(element.tag.endswith(_ANY_ASSERTION) for element in root.iter("*"))
 
 
 def read_envelope(root: Element) -> Envelope:

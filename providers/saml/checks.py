@@ -43,16 +43,31 @@ class SamlRules:
     require_encryption: bool = False
 
 
+Value = str | datetime | None | tuple[str, ...] | tuple[str, datetime]
+"""A text, a time, nothing; several of which one is enough; a word and a time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. ``refusal`` is what it costs the response if it has not ``passed``."""
+    """One thing that was looked at. ``refusal`` is what it costs the response if it has not ``passed``.
+
+    ``wanted`` and ``found`` become texts only when somebody reads them.
+    """
 
     name: str
     passed: bool
-    expected: str
-    actual: str
+    wanted: Value
+    found: Value
     refusal: type[ProviderError] = MalformedEvidence
     message: str = MESSAGE
+
+    @property
+    def expected(self) -> str:
+        return _told(self.wanted)
+
+    @property
+    def actual(self) -> str:
+        return _told(self.found)
 
     def demand(self) -> None:
         """Raises the refusal unless the check passed."""
@@ -65,7 +80,7 @@ def check(
 ) -> Iterator[Check]:
     """All checks, in order; each depends on the evidence alone, not on those before it. ``signed``: the response is,
     not only the assertion."""
-    yield Check("Status", envelope.status[:1] == (SUCCESS,), SUCCESS, " / ".join(envelope.status))
+    yield Check("Status", envelope.status[:1] == (SUCCESS,), SUCCESS, envelope.status)
     yield from _check_addressee(envelope, rules, signed)
     yield Check(
         "Issuer of the assertion",
@@ -112,15 +127,15 @@ def _check_addressee(envelope: Envelope, rules: SamlRules, signed: bool) -> Iter
     yield Check(
         "Destination",
         envelope.destination in rules.acs_urls or (envelope.destination is None and not signed),
-        " or ".join(rules.acs_urls),
-        _shown(envelope.destination),
+        rules.acs_urls,
+        envelope.destination,
         AudienceMismatch,
     )
     yield Check(
         "Issuer of the response",
         envelope.issuer in (None, rules.entity_id),
         rules.entity_id,
-        _shown(envelope.issuer),
+        envelope.issuer,
         message=WRONG_ISSUER,
     )
 
@@ -128,8 +143,8 @@ def _check_addressee(envelope: Envelope, rules: SamlRules, signed: bool) -> Iter
 def _check_issue(name: str, issued_at: datetime, rules: SamlRules, now: datetime) -> Iterator[Check]:
     skew = timedelta(seconds=rules.clock_skew)
     oldest = now - timedelta(seconds=REDEEM_SECONDS) - skew
-    yield Check(name, issued_at <= now + skew, f"not after {_time(now + skew)}", _time(issued_at))
-    yield Check(name, issued_at >= oldest, f"not before {_time(oldest)}", _time(issued_at), Expired, TOO_OLD)
+    yield Check(name, issued_at <= now + skew, ("not after", now + skew), issued_at)
+    yield Check(name, issued_at >= oldest, ("not before", oldest), issued_at, Expired, TOO_OLD)
 
 
 def _check_conditions(assertion: Assertion, rules: SamlRules, now: datetime) -> Iterator[Check]:
@@ -139,19 +154,15 @@ def _check_conditions(assertion: Assertion, rules: SamlRules, now: datetime) -> 
     yield Check(
         "NotBefore of the conditions",
         start is None or start <= now + skew,
-        f"not after {_time(now + skew)}",
-        _time(start),
+        ("not after", now + skew),
+        start,
     )
-    yield Check("NotOnOrAfter of the conditions", end is not None, "a time", _time(end))
+    yield Check("NotOnOrAfter of the conditions", end is not None, "a time", end)
     if end is None:
         return
-    yield Check(
-        "NotOnOrAfter of the conditions", now < end + skew, f"after {_time(now - skew)}", _time(end), Expired, EXPIRED
-    )
-    yield Check("NotOnOrAfter of the conditions", end <= latest, f"not after {_time(latest)}", _time(end))
-    yield Check(
-        "Time window of the conditions", start is None or start < end, f"NotBefore before {_time(end)}", _time(start)
-    )
+    yield Check("NotOnOrAfter of the conditions", now < end + skew, ("after", now - skew), end, Expired, EXPIRED)
+    yield Check("NotOnOrAfter of the conditions", end <= latest, ("not after", latest), end)
+    yield Check("Time window of the conditions", start is None or start < end, ("NotBefore before", end), start)
 
 
 def _check_audiences(assertion: Assertion, rules: SamlRules) -> Iterator[Check]:
@@ -159,8 +170,8 @@ def _check_audiences(assertion: Assertion, rules: SamlRules) -> Iterator[Check]:
     yield Check(
         "Audience",
         bool(assertion.audiences) and all(set(one) & set(rules.audiences) for one in assertion.audiences),
-        " or ".join(rules.audiences),
-        " and ".join(" or ".join(one) or "none" for one in assertion.audiences) or "none",
+        rules.audiences,
+        " and ".join(map(_told, assertion.audiences)) or "none",
         AudienceMismatch,
     )
 
@@ -176,17 +187,17 @@ def _check_confirmation(envelope: Envelope, assertion: Assertion, rules: SamlRul
         yield Check(
             "Recipient",
             one.recipient in rules.acs_urls,
-            " or ".join(rules.acs_urls),
-            _shown(one.recipient),
+            rules.acs_urls,
+            one.recipient,
             AudienceMismatch,
         )
-        yield Check("NotBefore of the confirmation", one.not_before is None, "none", _time(one.not_before))
-        yield Check("NotOnOrAfter of the confirmation", end is not None, "a time", _time(end))
+        yield Check("NotBefore of the confirmation", one.not_before is None, "none", one.not_before)
+        yield Check("NotOnOrAfter of the confirmation", end is not None, "a time", end)
         yield Check(
             "NotOnOrAfter of the confirmation",
             end is None or now < end + skew,
-            f"after {_time(now - skew)}",
-            _time(end),
+            ("after", now - skew),
+            end,
             Expired,
             EXPIRED,
         )
@@ -194,7 +205,7 @@ def _check_confirmation(envelope: Envelope, assertion: Assertion, rules: SamlRul
             "InResponseTo",
             envelope.in_response_to is None or one.in_response_to in (None, envelope.in_response_to),
             "that of the response",
-            _shown(one.in_response_to),
+            one.in_response_to,
         )
 
 
@@ -203,12 +214,10 @@ def _check_authentication(assertion: Assertion, rules: SamlRules, now: datetime)
     skew = timedelta(seconds=rules.clock_skew)
     oldest = now - timedelta(seconds=rules.max_authentication_age)
     for one in assertion.authentications:
-        yield Check("AuthnInstant", one.instant <= now + skew, f"not after {_time(now + skew)}", _time(one.instant))
-        yield Check(
-            "AuthnInstant", one.instant >= oldest, f"not before {_time(oldest)}", _time(one.instant), Expired, EXPIRED
-        )
+        yield Check("AuthnInstant", one.instant <= now + skew, ("not after", now + skew), one.instant)
+        yield Check("AuthnInstant", one.instant >= oldest, ("not before", oldest), one.instant, Expired, EXPIRED)
     end = session_end(assertion)
-    yield Check("SessionNotOnOrAfter", end is None or end > now, f"after {_time(now)}", _time(end), Expired, EXPIRED)
+    yield Check("SessionNotOnOrAfter", end is None or end > now, ("after", now), end, Expired, EXPIRED)
 
 
 def _check_subject(assertion: Assertion, rules: SamlRules) -> Iterator[Check]:
@@ -227,15 +236,19 @@ def _check_subject(assertion: Assertion, rules: SamlRules) -> Iterator[Check]:
     yield Check(
         "SPNameQualifier",
         name_id.sp_name_qualifier is None or name_id.sp_name_qualifier in rules.audiences,
-        " or ".join(rules.audiences),
-        _shown(name_id.sp_name_qualifier),
+        rules.audiences,
+        name_id.sp_name_qualifier,
         AudienceMismatch,
     )
 
 
-def _time(moment: datetime | None) -> str:
-    return "none" if moment is None else f"{moment.isoformat()[:19]}Z"
-
-
-def _shown(value: str | None) -> str:
-    return "none" if value is None else value
+def _told(value: object) -> str:
+    """As people read it; of hostile texts too."""
+    if value is None:
+        return "none"
+    if isinstance(value, datetime):
+        return f"{value.isoformat()[:19]}Z"
+    if isinstance(value, tuple):
+        times = any(isinstance(one, datetime) for one in value)
+        return (" " if times else " or ").join(map(_told, value)) or "none"
+    return str(value)

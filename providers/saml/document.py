@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,9 @@ _PARSER: Mapping[str, Any] = {
     "collect_ids": False,
 }
 """The one parser's options; it is made for each document, for it would keep the names of all (``readers``)."""
+DEPTH = 64
 _COUNT = etree.XPath("count(//node()) + count(//@*)")
+_TOO_DEEP = etree.XPath(f"boolean({'/*' * (DEPTH + 1)})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,10 @@ class Limits:
 
     size: int
     nodes: int
-    depth: int
 
 
-RESPONSE = Limits(size=256 * 1024, nodes=3_000, depth=64)
-METADATA = Limits(size=10_000_000, nodes=200_000, depth=64)
+RESPONSE = Limits(size=256 * 1024, nodes=3_000)
+METADATA = Limits(size=10_000_000, nodes=200_000)
 """AWS takes metadata of 10,000,000 characters."""
 
 
@@ -90,7 +91,8 @@ def parse_document(raw: bytes, limits: Limits = RESPONSE) -> Element:
         raise malformed("document: a document type definition")
     if _COUNT(root) > limits.nodes:  # 6
         raise malformed(f"document: more than {limits.nodes} nodes")
-    _check_depth(root, limits.depth)
+    if _TOO_DEEP(root):
+        raise malformed(f"document: deeper than {DEPTH} elements")
     _check_attributes(root)  # 7
     return root
 
@@ -101,16 +103,6 @@ def parse_again(raw: bytes) -> Element:
         return etree.fromstring(raw, etree.XMLParser(**_PARSER))
     except (etree.XMLSyntaxError, ValueError) as error:
         raise malformed(f"document: {str(error)[:200]}") from None
-
-
-def _check_depth(root: Element, deepest: int) -> None:
-    depth = 0
-    level = [root]
-    while level:
-        depth += 1
-        if depth > deepest:
-            raise malformed(f"document: deeper than {deepest} elements")
-        level = [child for element in level for child in element]
 
 
 def _check_attributes(root: Element) -> None:
@@ -159,18 +151,13 @@ def get_child(parent: Element, name: str) -> Element:
 
 def check_children(parent: Element, allowed: frozenset[str]) -> None:
     """Nothing but these elements, and no text between them."""
+    between = parent.text or ""
     for child in parent:
         if child.tag not in allowed:
             raise malformed(f"{local(parent.tag)}: an element {str(child.tag)[:128]}")
-    for text in texts_between(parent):
-        if text.strip(" \t\r\n"):
-            raise malformed(f"{local(parent.tag)}: text between its elements")
-
-
-def texts_between(parent: Element) -> Iterator[str]:
-    yield parent.text or ""
-    for child in parent:
-        yield child.tail or ""
+        between += child.tail or ""
+    if between and between.strip(" \t\r\n"):
+        raise malformed(f"{local(parent.tag)}: text between its elements")
 
 
 def read_text(element: Element) -> str:
