@@ -85,5 +85,9 @@ def mfa_device_arn(account: str, name: str) -> str:
     return f"arn:aws:iam::{account}:mfa/{name}"
 
 
+def saml_provider_arn(account: str, name: str) -> str:
+    return f"arn:aws:iam::{account}:saml-provider/{name}"
+
+
 def oidc_provider_arn(account: str, issuer: str) -> str:
     return f"arn:aws:iam::{account}:oidc-provider/{issuer.removeprefix('https://').removeprefix('http://')}"

@@ -43,15 +43,30 @@ def delete_declared_providers(connection: Connection, *, keep: Iterable[str]) ->
 
 
 def find_provider(connection: Connection, account: str, issuer: str) -> ProviderRecord | None:
-    """The provider that ``account`` registered for exactly this issuer."""
-    row = connection.execute(
-        _select().where(identity_providers.c.account == account, identity_providers.c.issuer == issuer)
-    ).first()
+    """The OpenID Connect provider that ``account`` registered for exactly this issuer."""
+    found = _find(connection, "oidc", account, issuer)
+    return found[0] if found else None
+
+
+def find_saml_providers(connection: Connection, account: str, entity_id: str) -> list[ProviderRecord]:
+    """The SAML providers of ``account`` with exactly this entity id."""
+    return _find(connection, "saml", account, entity_id)
+
+
+def find_provider_by_arn(connection: Connection, arn: str) -> ProviderRecord | None:
+    """The provider of this ARN, of whatever kind."""
+    row = connection.execute(_select().where(identity_providers.c.arn == arn)).first()
     return None if row is None else ProviderRecord(*row)
 
 
 def list_providers(connection: Connection) -> list[ProviderRecord]:
     return [ProviderRecord(*row) for row in connection.execute(_select().order_by(identity_providers.c.arn))]
+
+
+def _find(connection: Connection, kind: str, account: str, issuer: str) -> list[ProviderRecord]:
+    table = identity_providers.c
+    wanted = (table.kind == kind) & (table.account == account) & (table.issuer == issuer)
+    return [ProviderRecord(*row) for row in connection.execute(_select().where(wanted).order_by(table.arn))]
 
 
 def _select() -> Any:

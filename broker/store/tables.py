@@ -173,8 +173,9 @@ identity_providers = Table(
     Column("tags", JSON, nullable=False, default=dict),
     Column("declared", Boolean, nullable=False, default=False),
     Column("created_at", BigInteger, nullable=False),
-    UniqueConstraint("account", "kind", "issuer"),
+    Index("ix_identity_providers_account_issuer", "account", "issuer"),
 )
+"""``issuer``: an OpenID Connect issuer, of which its ARN lets an account have one, or a SAML entity id."""
 
 keys = Table(
     "keys",
@@ -301,6 +302,16 @@ revocations = Table(
     Column("revoked_at", BigInteger, nullable=False),
 )
 """Sessions that are over before their time: one (by access key id), or all of a source identity or external subject."""
+
+assertion_claims = Table(
+    "assertion_claims",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("claimed_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("ix_assertion_claims_expires_at", "expires_at"),
+)
+"""Assertions that were redeemed, until they expire: each counts once. ``id``: a digest of whose, which and for what."""
 
 audit_events = Table(
     "audit_events",

@@ -73,7 +73,6 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["account"], ["accounts.id"], name=op.f("fk_identity_providers_account_accounts")),
         sa.PrimaryKeyConstraint("arn", name=op.f("pk_identity_providers")),
-        sa.UniqueConstraint("account", "kind", "issuer", name=op.f("uq_identity_providers_account_kind_issuer")),
     )
     op.create_table(
         "managed_policies",

@@ -1,0 +1,89 @@
+"""SAML providers as they are registered: can the metadata be used, and what their record keeps.
+
+Whoever registers one, the configuration file or an administrator by API, calls these functions.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from broker.credentials.sealing import seal, unseal
+from broker.domain.arn import saml_provider_arn
+from broker.errors import ValidationFailed
+from broker.store.identity_providers import ProviderRecord
+from providers.errors import ProviderError
+from providers.saml.checks import MAX_SKEW_SECONDS
+from providers.saml.encryption import load_private_key
+from providers.saml.metadata import IdpMetadata, parse_metadata
+
+DEFAULTS: Mapping[str, Any] = {
+    "clock_skew_seconds": MAX_SKEW_SECONDS,
+    "max_lifetime_seconds": 86_400,
+    "max_authentication_age_seconds": 604_800,
+    "replay": "once-per-role",
+    "reuse_seconds": 300,
+    "assertion_encryption": "Allowed",
+    "allow_sha1": False,
+    "allow_rsa_1_5": False,
+    "allow_cbc": False,
+    "sealed_private_keys": [],
+}
+"""What a record's settings hold besides ``metadata``, ``audiences`` and ``acs_urls``."""
+_LONGEST_REUSE_SECONDS = 300
+
+
+def read_saml_metadata(text: str, now: datetime) -> IdpMetadata:
+    """Entity id, certificates and end of a metadata document that is to be registered. Raises ValidationFailed."""
+    try:
+        metadata = parse_metadata(text)
+    except ProviderError as error:
+        raise ValidationFailed(f"the metadata cannot be used: {error.detail}") from None
+    if metadata.valid_until is not None and metadata.valid_until <= now:
+        raise ValidationFailed(f"the metadata was valid until {metadata.valid_until:%Y-%m-%d}")
+    return metadata
+
+
+def make_saml_record(
+    account: str, name: str, metadata: str, now: datetime, settings: Mapping[str, Any]
+) -> ProviderRecord:
+    """The record of a provider; ``settings`` are ``audiences``, ``acs_urls`` and what differs from the defaults.
+
+    Raises ValidationFailed.
+    """
+    found = read_saml_metadata(metadata, now)
+    kept = {**DEFAULTS, **settings, "metadata": metadata}
+    _check(kept)
+    return ProviderRecord(saml_provider_arn(account, name), account, "saml", found.entity_id, kept)
+
+
+def seal_private_key(master_key: bytes, provider_arn: str, pem: str) -> str:
+    """A private key that opens encrypted assertions, as a record keeps it. Raises ValidationFailed."""
+    try:
+        load_private_key(pem)
+    except (ValueError, TypeError) as error:  # TypeError: it has a password
+        raise ValidationFailed(f"the private key cannot be used: {error}") from None
+    return base64.b64encode(seal(master_key, pem.encode(), purpose=_purpose(provider_arn))).decode()
+
+
+def unseal_private_key(master_key: bytes, provider_arn: str, sealed: str) -> str:
+    return unseal(master_key, base64.b64decode(sealed), purpose=_purpose(provider_arn)).decode()
+
+
+def _check(settings: Mapping[str, Any]) -> None:
+    if not settings["audiences"] or not settings["acs_urls"]:
+        raise ValidationFailed("audiences and acs_urls must not be empty")
+    if not 0 <= settings["clock_skew_seconds"] <= MAX_SKEW_SECONDS:
+        raise ValidationFailed(f"clock_skew_seconds must be between 0 and {MAX_SKEW_SECONDS}")
+    if settings["max_lifetime_seconds"] < 1 or settings["max_authentication_age_seconds"] < 1:
+        raise ValidationFailed("max_lifetime_seconds and max_authentication_age_seconds must be at least 1")
+    if not 0 < settings["reuse_seconds"] <= _LONGEST_REUSE_SECONDS:
+        raise ValidationFailed(f"reuse_seconds must be between 1 and {_LONGEST_REUSE_SECONDS}")
+    if settings["assertion_encryption"] == "Required" and not settings["sealed_private_keys"]:
+        raise ValidationFailed("assertion_encryption is Required, but there is no private key")
+
+
+def _purpose(provider_arn: str) -> bytes:
+    return b"saml-private-key\x00" + provider_arn.encode()
