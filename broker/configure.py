@@ -34,6 +34,7 @@ from broker.domain.arn import (
 )
 from broker.errors import BrokerError, ConfigurationError
 from broker.identifiers import new_uuid
+from broker.issuer_urls import check_issuer
 from broker.mfa import is_seed, seal_seed
 from broker.policy.binding import bind_principals
 from broker.policy.document import PolicyKind, parse_policy
@@ -79,7 +80,6 @@ _POLICY_NAME = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
 _PROVIDER_NAME = re.compile(r"[\w.-]{1,128}", re.ASCII)
 _PATH = re.compile(r"/(?:[!-~]{1,510}/)?")
 _SECRET_MINIMUM = 16
-_RESERVED_PREFIXES = frozenset({"aws", "sts", "iam", "saml", "ldap"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,12 @@ def _refuse_duplicates(declaration: Declaration) -> None:
         "[[user.mfa_device]]",
         ((device.serial_number, f"{device.serial_number} of {device.user_name}") for device in declaration.devices),
     )
-    _unique("[[identity_provider]]", ((provider.arn, provider.issuer) for provider in declaration.providers))
+    _unique("[[identity_provider]]", ((_identity(provider), provider.issuer) for provider in declaration.providers))
+
+
+def _identity(provider: ProviderRecord) -> str:
+    """An issuer's URL has its case; names of providers have not."""
+    return provider.arn if provider.kind == "oidc" else provider.arn.lower()
 
 
 @contextmanager
@@ -392,12 +397,10 @@ class _Reader:
     def _oidc_provider(self, entry: OidcProviderEntry) -> ProviderRecord:
         where = f"[[identity_provider]] {entry.issuer}"
         account = self._account(entry.account, where)
-        if not entry.issuer.startswith(("https://", "http://")) or not entry.client_ids:
-            raise ConfigurationError(f"{where}: needs an https:// issuer and at least one of client_ids")
-        if entry.issuer.partition("://")[2].lower() in _RESERVED_PREFIXES:
-            raise ConfigurationError(f"{where}: its condition keys would be mistaken for the broker's own")
-        if entry.issuer.startswith("http://") and not self._settings.fetch.allow_http_loopback:
-            raise ConfigurationError(f"{where}: http needs fetch.allow_http_loopback")
+        if not entry.client_ids:
+            raise ConfigurationError(f"{where}: needs at least one of client_ids")
+        with _naming(where):
+            check_issuer(entry.issuer, allow_http_loopback=self._settings.fetch.allow_http_loopback)
         settings = msgspec.to_builtins(entry)
         for name in ("account", "kind", "jwks_file", "ca_file"):
             settings.pop(name)

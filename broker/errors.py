@@ -150,5 +150,9 @@ class Unavailable(BrokerError):
     """A part that the request needs does not answer now; the caller may try again."""
 
 
+class OrganizationMissing(BrokerError):
+    """The account belongs to no organization."""
+
+
 class ConfigurationError(BrokerError):
     """The configuration cannot be used; the message names the key."""

@@ -42,9 +42,9 @@ def _run(services: Services) -> None:
 
 
 def _warm_providers(services: Services) -> None:
-    """Have the keys of every registered issuer before the first token comes."""
+    """Have the keys of every registered issuer before the first token comes; the other kinds have none to fetch."""
     with services.database.read() as connection:
-        records = list_providers(connection)
+        records = list_providers(connection, "oidc")
     for record in records:
         try:
             services.providers.get(record).prefetch()

@@ -141,6 +141,8 @@ class QuotaSettings(_Section, frozen=True):
     mfa_devices_per_user: int = 8
     saml_providers: int = 100
     oidc_providers: int = 100
+    client_ids: int = 100
+    """Of one OpenID Connect provider."""
     ldap_providers: int = 100
     tags: int = 50
     """Of one object."""

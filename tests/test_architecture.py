@@ -18,6 +18,17 @@ LAYERS = (
     {"config_files", "errors", "identifiers", "wsgi", "broker"},
     {"domain"},
     {"settings", "policy", "logs", "proxies", "store"},
+    {"audit", "credentials", "database", "issuer_urls", "provider_files", "provider_pool", "shared_issuers"},
+    {
+        "accounts",
+        "authorization_messages",
+        "catalog",
+        "mfa",
+        "product_policies",
+        "revocations",
+        "saml_providers",
+        "usage",
+    },
     {"audit", "credentials", "database", "provider_files", "provider_pool", "shared_issuers"},
     {"accounts", "assertion_claims", "authorization_messages", "catalog", "mfa", "product_policies"}
     | {"revocations", "saml_providers", "usage"},

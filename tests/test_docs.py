@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
+
+from broker.aws.operations import OPERATIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 SEMANTICS = (ROOT / "docs" / "policy-semantics.md").read_text(encoding="utf-8")
@@ -45,3 +48,16 @@ def test_every_decision_names_its_page_and_what_holds_it() -> None:
         assert PAGE.search(entry), entry
         assert set(PAGE.findall(entry)) <= pages, entry
     assert pages == {page for entry in ENTRIES for page in PAGE.findall(entry)}
+
+
+MADE = runpy.run_path(str(ROOT / "docs" / "operations.py"))
+
+
+@pytest.mark.parametrize("name", MADE["DOCUMENTS"])
+def test_the_tables_of_operations_are_those_of_the_code(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert text == MADE["replaced"](text, MADE["DOCUMENTS"][name]()), "run: .venv/bin/python docs/operations.py"
+
+
+def test_every_service_has_its_table() -> None:
+    assert MADE["TITLES"].keys() == OPERATIONS.keys()

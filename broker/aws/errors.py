@@ -111,6 +111,7 @@ TABLE: Mapping[type[Exception], tuple[str, int]] = {
     errors.OutboundFederationDisabled: ("OutboundWebIdentityFederationDisabledException", 403),
     errors.SessionDurationEscalation: ("SessionDurationEscalationException", 403),
     errors.TokenTooLarge: ("JWTPayloadSizeExceededException", 400),
+    errors.OrganizationMissing: ("OrganizationNotFoundException", 400),
     errors.AuditUnavailable: ("ServiceUnavailable", 503),
     errors.Unavailable: ("ServiceUnavailable", 503),
     errors.ConfigurationError: ("InternalFailure", 500),

@@ -19,6 +19,14 @@ from broker.aws.codec import query, restjson, xml
 from broker.aws.errors import InvalidParameter
 from broker.aws.model import Operation, Service, load_extensions, load_service
 from broker.domain.session import PolicyDescriptor, Tag
+from broker.iam.absent import (
+    list_delegation_requests,
+    list_organizations_features,
+    list_server_certificates,
+    list_service_specific_credentials,
+    list_signing_certificates,
+    list_ssh_public_keys,
+)
 from broker.iam.access_keys import (
     create_access_key,
     delete_access_key,
@@ -60,6 +68,17 @@ from broker.iam.last_accessed import (
     get_service_last_accessed_details,
     get_service_last_accessed_details_with_entities,
 )
+from broker.iam.ldap_providers import (
+    create_ldap_provider,
+    delete_ldap_provider,
+    get_ldap_provider,
+    list_ldap_provider_tags,
+    list_ldap_providers,
+    tag_ldap_provider,
+    untag_ldap_provider,
+    update_ldap_provider,
+)
+from broker.iam.ldap_settings import GroupSearch, LdapSettings, SessionTag, UserSearch
 from broker.iam.login_profiles import (
     change_password,
     create_login_profile,
@@ -87,6 +106,22 @@ from broker.iam.mfa_devices import (
     list_mfa_devices,
     list_virtual_mfa_devices,
     resync_mfa_device,
+)
+from broker.iam.oidc_provider_settings import (
+    get_open_id_connect_provider_settings,
+    update_open_id_connect_provider_settings,
+)
+from broker.iam.oidc_providers import (
+    add_client_id_to_open_id_connect_provider,
+    create_open_id_connect_provider,
+    delete_open_id_connect_provider,
+    get_open_id_connect_provider,
+    list_open_id_connect_provider_tags,
+    list_open_id_connect_providers,
+    remove_client_id_from_open_id_connect_provider,
+    tag_open_id_connect_provider,
+    untag_open_id_connect_provider,
+    update_open_id_connect_provider_thumbprint,
 )
 from broker.iam.outbound_federation import (
     disable_outbound_web_identity_federation,
@@ -127,6 +162,16 @@ from broker.iam.roles import (
     untag_role,
     update_role,
     update_role_description,
+)
+from broker.iam.saml_providers import (
+    create_saml_provider,
+    delete_saml_provider,
+    get_saml_provider,
+    list_saml_provider_tags,
+    list_saml_providers,
+    tag_saml_provider,
+    untag_saml_provider,
+    update_saml_provider,
 )
 from broker.iam.service_access import list_policies_granting_service_access
 from broker.iam.service_linked_roles import (
@@ -199,6 +244,7 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "GetWebIdentityToken": Entry(get_web_identity_token, Effect.ISSUE),
     },
     "iam": {
+        "AddClientIDToOpenIDConnectProvider": Entry(add_client_id_to_open_id_connect_provider, Effect.CHANGE),
         "AddRoleToInstanceProfile": Entry(add_role_to_instance_profile, Effect.CHANGE),
         "AddUserToGroup": Entry(add_user_to_group, Effect.CHANGE),
         "AttachGroupPolicy": Entry(attach_group_policy, Effect.CHANGE),
@@ -209,10 +255,13 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "CreateAccountAlias": Entry(create_account_alias, Effect.CHANGE),
         "CreateGroup": Entry(create_group, Effect.CHANGE),
         "CreateInstanceProfile": Entry(create_instance_profile, Effect.CHANGE),
+        "CreateLDAPProvider": Entry(create_ldap_provider, Effect.CHANGE),
         "CreateLoginProfile": Entry(create_login_profile, Effect.CHANGE),
+        "CreateOpenIDConnectProvider": Entry(create_open_id_connect_provider, Effect.CHANGE),
         "CreatePolicy": Entry(create_policy, Effect.CHANGE),
         "CreatePolicyVersion": Entry(create_policy_version, Effect.CHANGE),
         "CreateRole": Entry(create_role, Effect.CHANGE),
+        "CreateSAMLProvider": Entry(create_saml_provider, Effect.CHANGE),
         "CreateServiceLinkedRole": Entry(create_service_linked_role, Effect.CHANGE),
         "CreateUser": Entry(create_user, Effect.CHANGE),
         "CreateVirtualMFADevice": Entry(create_virtual_mfa_device, Effect.CHANGE),
@@ -223,12 +272,15 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "DeleteGroup": Entry(delete_group, Effect.CHANGE),
         "DeleteGroupPolicy": Entry(delete_group_policy, Effect.CHANGE),
         "DeleteInstanceProfile": Entry(delete_instance_profile, Effect.CHANGE),
+        "DeleteLDAPProvider": Entry(delete_ldap_provider, Effect.CHANGE),
         "DeleteLoginProfile": Entry(delete_login_profile, Effect.CHANGE),
+        "DeleteOpenIDConnectProvider": Entry(delete_open_id_connect_provider, Effect.CHANGE),
         "DeletePolicy": Entry(delete_policy, Effect.CHANGE),
         "DeletePolicyVersion": Entry(delete_policy_version, Effect.CHANGE),
         "DeleteRole": Entry(delete_role, Effect.CHANGE),
         "DeleteRolePermissionsBoundary": Entry(delete_role_permissions_boundary, Effect.CHANGE),
         "DeleteRolePolicy": Entry(delete_role_policy, Effect.CHANGE),
+        "DeleteSAMLProvider": Entry(delete_saml_provider, Effect.CHANGE),
         "DeleteServiceLinkedRole": Entry(delete_service_linked_role, Effect.CHANGE),
         "DeleteUser": Entry(delete_user, Effect.CHANGE),
         "DeleteUserPermissionsBoundary": Entry(delete_user_permissions_boundary, Effect.CHANGE),
@@ -252,13 +304,17 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "GetGroup": Entry(get_group, Effect.READ),
         "GetGroupPolicy": Entry(get_group_policy, Effect.READ),
         "GetInstanceProfile": Entry(get_instance_profile, Effect.READ),
+        "GetLDAPProvider": Entry(get_ldap_provider, Effect.READ),
         "GetLoginProfile": Entry(get_login_profile, Effect.READ),
         "GetMFADevice": Entry(get_mfa_device, Effect.READ),
+        "GetOpenIDConnectProvider": Entry(get_open_id_connect_provider, Effect.READ),
+        "GetOpenIDConnectProviderSettings": Entry(get_open_id_connect_provider_settings, Effect.READ),
         "GetOutboundWebIdentityFederationInfo": Entry(get_outbound_web_identity_federation_info, Effect.READ),
         "GetPolicy": Entry(get_policy, Effect.READ),
         "GetPolicyVersion": Entry(get_policy_version, Effect.READ),
         "GetRole": Entry(get_role, Effect.READ),
         "GetRolePolicy": Entry(get_role_policy, Effect.READ),
+        "GetSAMLProvider": Entry(get_saml_provider, Effect.READ),
         "GetServiceLastAccessedDetails": Entry(get_service_last_accessed_details, Effect.READ),
         "GetServiceLastAccessedDetailsWithEntities": Entry(
             get_service_last_accessed_details_with_entities, Effect.READ
@@ -271,6 +327,7 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "ListAttachedGroupPolicies": Entry(list_attached_group_policies, Effect.READ),
         "ListAttachedRolePolicies": Entry(list_attached_role_policies, Effect.READ),
         "ListAttachedUserPolicies": Entry(list_attached_user_policies, Effect.READ),
+        "ListDelegationRequests": Entry(list_delegation_requests, Effect.READ),
         "ListEntitiesForPolicy": Entry(list_entities_for_policy, Effect.READ),
         "ListGroupPolicies": Entry(list_group_policies, Effect.READ),
         "ListGroups": Entry(list_groups, Effect.READ),
@@ -278,8 +335,13 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "ListInstanceProfileTags": Entry(list_instance_profile_tags, Effect.READ),
         "ListInstanceProfiles": Entry(list_instance_profiles, Effect.READ),
         "ListInstanceProfilesForRole": Entry(list_instance_profiles_for_role, Effect.READ),
+        "ListLDAPProviderTags": Entry(list_ldap_provider_tags, Effect.READ),
+        "ListLDAPProviders": Entry(list_ldap_providers, Effect.READ),
         "ListMFADeviceTags": Entry(list_mfa_device_tags, Effect.READ),
         "ListMFADevices": Entry(list_mfa_devices, Effect.READ),
+        "ListOpenIDConnectProviderTags": Entry(list_open_id_connect_provider_tags, Effect.READ),
+        "ListOpenIDConnectProviders": Entry(list_open_id_connect_providers, Effect.READ),
+        "ListOrganizationsFeatures": Entry(list_organizations_features, Effect.READ),
         "ListPolicies": Entry(list_policies, Effect.READ),
         "ListPoliciesGrantingServiceAccess": Entry(list_policies_granting_service_access, Effect.READ),
         "ListPolicyTags": Entry(list_policy_tags, Effect.READ),
@@ -287,6 +349,12 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "ListRolePolicies": Entry(list_role_policies, Effect.READ),
         "ListRoleTags": Entry(list_role_tags, Effect.READ),
         "ListRoles": Entry(list_roles, Effect.READ),
+        "ListSAMLProviderTags": Entry(list_saml_provider_tags, Effect.READ),
+        "ListSAMLProviders": Entry(list_saml_providers, Effect.READ),
+        "ListSSHPublicKeys": Entry(list_ssh_public_keys, Effect.READ),
+        "ListServerCertificates": Entry(list_server_certificates, Effect.READ),
+        "ListServiceSpecificCredentials": Entry(list_service_specific_credentials, Effect.READ),
+        "ListSigningCertificates": Entry(list_signing_certificates, Effect.READ),
         "ListUserPolicies": Entry(list_user_policies, Effect.READ),
         "ListUserTags": Entry(list_user_tags, Effect.READ),
         "ListUsers": Entry(list_users, Effect.READ),
@@ -296,6 +364,7 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "PutRolePolicy": Entry(put_role_policy, Effect.CHANGE),
         "PutUserPermissionsBoundary": Entry(put_user_permissions_boundary, Effect.CHANGE),
         "PutUserPolicy": Entry(put_user_policy, Effect.CHANGE),
+        "RemoveClientIDFromOpenIDConnectProvider": Entry(remove_client_id_from_open_id_connect_provider, Effect.CHANGE),
         "RemoveRoleFromInstanceProfile": Entry(remove_role_from_instance_profile, Effect.CHANGE),
         "RemoveUserFromGroup": Entry(remove_user_from_group, Effect.CHANGE),
         "ResyncMFADevice": Entry(resync_mfa_device, Effect.CHANGE),
@@ -304,27 +373,44 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "SimulatePrincipalPolicy": Entry(simulate_principal_policy, Effect.READ),
         "SimulateTrustPolicy": Entry(simulate_trust_policy, Effect.READ),
         "TagInstanceProfile": Entry(tag_instance_profile, Effect.CHANGE),
+        "TagLDAPProvider": Entry(tag_ldap_provider, Effect.CHANGE),
         "TagMFADevice": Entry(tag_mfa_device, Effect.CHANGE),
+        "TagOpenIDConnectProvider": Entry(tag_open_id_connect_provider, Effect.CHANGE),
         "TagPolicy": Entry(tag_policy, Effect.CHANGE),
         "TagRole": Entry(tag_role, Effect.CHANGE),
+        "TagSAMLProvider": Entry(tag_saml_provider, Effect.CHANGE),
         "TagUser": Entry(tag_user, Effect.CHANGE),
         "UntagInstanceProfile": Entry(untag_instance_profile, Effect.CHANGE),
+        "UntagLDAPProvider": Entry(untag_ldap_provider, Effect.CHANGE),
         "UntagMFADevice": Entry(untag_mfa_device, Effect.CHANGE),
+        "UntagOpenIDConnectProvider": Entry(untag_open_id_connect_provider, Effect.CHANGE),
         "UntagPolicy": Entry(untag_policy, Effect.CHANGE),
         "UntagRole": Entry(untag_role, Effect.CHANGE),
+        "UntagSAMLProvider": Entry(untag_saml_provider, Effect.CHANGE),
         "UntagUser": Entry(untag_user, Effect.CHANGE),
         "UpdateAccessKey": Entry(update_access_key, Effect.CHANGE),
         "UpdateAccountPasswordPolicy": Entry(update_account_password_policy, Effect.CHANGE),
         "UpdateAssumeRolePolicy": Entry(update_assume_role_policy, Effect.CHANGE),
         "UpdateGroup": Entry(update_group, Effect.CHANGE),
+        "UpdateLDAPProvider": Entry(update_ldap_provider, Effect.CHANGE),
         "UpdateLoginProfile": Entry(update_login_profile, Effect.CHANGE),
+        "UpdateOpenIDConnectProviderSettings": Entry(update_open_id_connect_provider_settings, Effect.CHANGE),
+        "UpdateOpenIDConnectProviderThumbprint": Entry(update_open_id_connect_provider_thumbprint, Effect.CHANGE),
         "UpdateRole": Entry(update_role, Effect.CHANGE),
         "UpdateRoleDescription": Entry(update_role_description, Effect.CHANGE),
+        "UpdateSAMLProvider": Entry(update_saml_provider, Effect.CHANGE),
         "UpdateUser": Entry(update_user, Effect.CHANGE),
     },
 }
 
-STRUCTURES: Mapping[str, Callable[..., object]] = {"Tag": Tag, "PolicyDescriptorType": PolicyDescriptor}
+STRUCTURES: Mapping[str, Callable[..., object]] = {
+    "LDAPGroupSearch": GroupSearch,
+    "LDAPProviderSettings": LdapSettings,
+    "LDAPSessionTag": SessionTag,
+    "LDAPUserSearch": UserSearch,
+    "PolicyDescriptorType": PolicyDescriptor,
+    "Tag": Tag,
+}
 """Shapes that arrive as one of our types."""
 
 _CODECS: Mapping[str, tuple[Callable[..., Any], Callable[[Operation], Callable[[object, str], bytes]]]] = {

@@ -19,7 +19,7 @@ from broker.database import command_database
 from broker.identifiers import new_uuid
 from broker.settings import load_settings
 from broker.store.audit_events import append_records
-from broker.store.identity_providers import list_providers
+from broker.store.identity_providers import provider_exists
 from broker.store.revocations import Revocation, RevocationKind, delete_revocations, list_revocations, put_revocation
 
 
@@ -87,7 +87,7 @@ def revoke(
             raise click.UsageError("--subject needs --provider")
         kind, owner, value = RevocationKind.SUBJECT, "", named[0]
     with command_database(load_settings(directory)) as database, database.change() as connection:
-        if kind is RevocationKind.SUBJECT and provider not in {found.arn for found in list_providers(connection)}:
+        if kind is RevocationKind.SUBJECT and not provider_exists(connection, provider or ""):
             raise click.UsageError(f"there is no identity provider {provider}")
         now = datetime.now(UTC)  # after waiting for the turn to write: what was issued until then is over
         moment = int(now.timestamp())

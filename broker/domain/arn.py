@@ -91,3 +91,7 @@ def saml_provider_arn(account: str, name: str) -> str:
 
 def oidc_provider_arn(account: str, issuer: str) -> str:
     return f"arn:aws:iam::{account}:oidc-provider/{issuer.removeprefix('https://').removeprefix('http://')}"
+
+
+def ldap_provider_arn(account: str, name: str) -> str:
+    return f"arn:aws:iam::{account}:ldap-provider/{name}"

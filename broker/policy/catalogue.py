@@ -101,8 +101,20 @@ OPERATIONS: Mapping[str, frozenset[str]] = {
 }
 """Service prefix -> its operations."""
 
+OWN_OPERATIONS: Mapping[str, frozenset[str]] = {
+    "iam": _names(
+        """
+        CreateLDAPProvider DeleteLDAPProvider GetLDAPProvider GetOpenIDConnectProviderSettings ListLDAPProviderTags
+        ListLDAPProviders SimulateTrustPolicy TagLDAPProvider UntagLDAPProvider UpdateLDAPProvider
+        UpdateOpenIDConnectProviderSettings
+        """
+    ),
+}
+"""Service prefix -> the operations that AWS does not have (``aws/extensions.json``; a test compares)."""
+
 ACTIONS: Mapping[str, frozenset[str]] = {
-    service: operations | PERMISSION_ONLY[service] for service, operations in OPERATIONS.items()
+    service: operations | PERMISSION_ONLY[service] | OWN_OPERATIONS.get(service, frozenset())
+    for service, operations in OPERATIONS.items()
 }
 """Service prefix -> every action name that a policy may say."""
 

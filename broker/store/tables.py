@@ -168,14 +168,17 @@ identity_providers = Table(
     Column("arn", String(2048), primary_key=True),
     Column("account", String(12), ForeignKey("accounts.id"), nullable=False),
     Column("kind", String(8), nullable=False),
+    Column("name_key", String(2048), nullable=False),
     Column("issuer", String(2048), nullable=False),
     Column("settings", JSON, nullable=False),
     Column("tags", JSON, nullable=False, default=dict),
     Column("declared", Boolean, nullable=False, default=False),
     Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("account", "kind", "name_key"),
     Index("ix_identity_providers_account_issuer", "account", "issuer"),
 )
-"""``issuer``: an OpenID Connect issuer, of which its ARN lets an account have one, or a SAML entity id."""
+"""``issuer``: an OpenID Connect issuer, or a SAML entity id. ``name_key``: an OpenID Connect provider's issuer; of the
+other kinds, which have names, the name in lower case. Several SAML providers may be of one entity id."""
 
 keys = Table(
     "keys",

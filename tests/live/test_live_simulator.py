@@ -16,7 +16,7 @@ from realm.server import ACCOUNT, REGION, BrokerServer, Keys, accredit, clean_en
 from realm.site import OTHER_ACCOUNT, allow, federated, identity_provider, policy, role, role_arn, user, user_arn
 from realm.token_issuer import TokenIssuer
 
-from broker.aws.model import load_extensions
+from broker.aws.sdk_extras import write_sdk_extras
 
 SUBJECT = "job:main"
 ASKING = [allow(["iam:Simulate*", "iam:GetContextKeys*"])]
@@ -62,9 +62,7 @@ def iam(server: BrokerServer, keys: dict[str, Keys]) -> Any:
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What makes AWS's clients know our operation (docs/simulator.md)."""
     directory = tmp_path_factory.mktemp("models")
-    file = directory / "iam" / "2010-05-08" / "service-2.sdk-extras.json"
-    file.parent.mkdir(parents=True)
-    file.write_text(json.dumps({"version": 1.0, "merge": load_extensions()["iam"]}))
+    write_sdk_extras(directory)
     return directory
 
 

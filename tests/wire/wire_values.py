@@ -72,7 +72,8 @@ def form_of(operation: OperationModel, arguments: Mapping[str, Any]) -> bytes:
 
 
 @cache
-def _alphabet(character_class: str) -> tuple[str, ...]:
+def alphabet(character_class: str) -> tuple[str, ...]:
+    """The characters of ``UNIVERSE`` that are in a pattern's class."""
     matcher = regex.compile(character_class.replace(r"\u10000-\u10FFFF", r"\U00010000-\U0010FFFF"), regex.ASCII)
     unicode = regex.compile(character_class.replace(r"\u10000-\u10FFFF", r"\U00010000-\U0010FFFF"))
     chosen = unicode if r"\p" in character_class else matcher
@@ -126,10 +127,10 @@ class Values:
         simple = CLASS.fullmatch(pattern) if pattern else None
         if pattern and simple is None:
             return self._random.choice(SAMPLES[pattern])
-        alphabet = _alphabet(simple[1]) if simple else UNIVERSE
+        allowed = alphabet(simple[1]) if simple else UNIVERSE
         least = max(shape.metadata.get("min", 0), 1 if pattern and pattern.endswith(("+", "+$")) else 0)
         most = min(shape.metadata.get("max", 1 << 30), least + 20)
-        return "".join(self._random.choices(alphabet, k=self._random.randint(least, most)))
+        return "".join(self._random.choices(allowed, k=self._random.randint(least, most)))
 
     def _integer(self, shape: Shape, depth: int) -> int:
         low, high = shape.metadata.get("min", -1000), shape.metadata.get("max", 100_000)

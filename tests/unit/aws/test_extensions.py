@@ -30,7 +30,8 @@ def test_every_shape_is_there_and_used(service: str) -> None:
     waiting = []
     for name in extension["operations"]:
         operation = model.operation_model(name)
-        waiting += [operation.input_shape, operation.output_shape, *operation.error_shapes]
+        answers = [] if operation.output_shape is None else [operation.output_shape]
+        waiting += [operation.input_shape, *answers, *operation.error_shapes]
     while waiting:
         shape = waiting.pop()
         if shape.name not in seen:
@@ -47,4 +48,5 @@ def test_every_operation_is_served_and_signed(service: str) -> None:
     for name in EXTENSIONS[service]["operations"]:
         assert name in OPERATIONS[service]
         assert operations[name].authenticated
-        assert operations[name].result_wrapper == f"{name}Result"
+        answers = operations[name].output_shape is not None
+        assert operations[name].result_wrapper == (f"{name}Result" if answers else None)

@@ -12,7 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.policy.catalogue import CONDITION_KEYS, MULTIVALUED_KEYS, OPEN_KEYS, OPERATIONS, SHARED_ISSUERS
+from broker.aws.model import load_extensions
+from broker.policy.catalogue import (
+    CONDITION_KEYS,
+    MULTIVALUED_KEYS,
+    OPEN_KEYS,
+    OPERATIONS,
+    OWN_OPERATIONS,
+    SHARED_ISSUERS,
+)
 from broker.policy.document import PolicyKind
 from broker.policy.lint import MOST_FINDINGS, RULES, FindingType, finding_as_json, guess_kind, lint
 from broker.policy.reader import MAX_CHARACTERS
@@ -203,6 +211,10 @@ def test_the_kind_is_guessed_by_the_elements(text: str, kind: PolicyKind) -> Non
 @pytest.mark.parametrize("service", OPERATIONS)
 def test_the_catalogue_has_botocores_operations(service: str) -> None:
     assert set(botocore.session.get_session().get_service_model(service).operation_names) == OPERATIONS[service]
+
+
+def test_the_catalogue_has_our_own_operations() -> None:
+    assert {name: set(found["operations"]) for name, found in load_extensions().items()} == OWN_OPERATIONS
 
 
 def test_the_catalogue_is_consistent() -> None:
