@@ -1,4 +1,4 @@
-"""Ready-made HTTP requests for the three operations, signed as an AWS client signs them, and spoilt ones."""
+"""Ready-made HTTP requests, signed as an AWS client signs them, and spoilt ones."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _REGION = "us-east-1"
 _FORM = "application/x-www-form-urlencoded; charset=utf-8"
 _AGENT = "Boto3/1.44.5 md/Botocore#1.44.5 ua/2.1 os/linux md/arch#x86_64 lang/python#3.11 cfg/retry-mode#legacy"
 _VERSION = "2011-06-15"
+_IAM_VERSION = "2010-05-08"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,11 @@ def assume_role_with_web_identity(port: int, token: str, session_name: str) -> b
     return _request(port, {}, urlencode({**form, "RoleSessionName": session_name, "WebIdentityToken": token}))
 
 
+def iam(port: int, key: AccessKey, action: str, **parameters: str) -> bytes:
+    """A call of IAM."""
+    return _signed(port, key, {"Action": action, "Version": _IAM_VERSION, **parameters}, "iam")
+
+
 def spoil_signature(request: bytes) -> bytes:
     """Another last digit in the signature."""
     return re.sub(rb"(Signature=[0-9a-f]{63})([0-9a-f])", lambda m: m[1] + (b"1" if m[2] == b"0" else b"0"), request)
@@ -71,7 +77,7 @@ def spoil_claims(request: bytes) -> bytes:
     return head + b"WebIdentityToken=" + b".".join((header, claims[:40] + letter + claims[41:], signature))
 
 
-def _signed(port: int, key: AccessKey, form: dict[str, str]) -> bytes:
+def _signed(port: int, key: AccessKey, form: dict[str, str], service: str = "sts") -> bytes:
     """Signature version 4 (AWS IAM User Guide, "create a signed AWS API request")."""
     body = urlencode(form)
     moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
@@ -81,7 +87,7 @@ def _signed(port: int, key: AccessKey, form: dict[str, str]) -> bytes:
     names = ";".join(headers)
     lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
     canonical = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body.encode()).hexdigest()}"
-    scope = f"{day}/{_REGION}/sts/aws4_request"
+    scope = f"{day}/{_REGION}/{service}/aws4_request"
     text = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     signing = f"AWS4{key.secret}".encode()
     for part in scope.split("/"):

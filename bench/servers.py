@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -19,16 +19,30 @@ _STOP_SECONDS = 10.0
 class Server:
     """A server process and its children, on a loopback port."""
 
-    def __init__(self, name: str, command: Sequence[str], port: int, *, path: str, directory: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        port: int,
+        *,
+        path: str,
+        directory: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Start ``command`` and wait until ``path`` answers 200; ``ready_seconds`` says how long that took."""
         self.name = name
         self.port = port
         self._log = directory / f"{name}.log"
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("ACCREDIT_")}
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("ACCREDIT_")}
         with self._log.open("ab") as log:
             began = time.monotonic()
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=environment
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**inherited, **(environment or {})},
             )
         try:
             self._wait(path, began + _START_SECONDS)

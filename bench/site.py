@@ -31,10 +31,12 @@ _TOKEN_SECONDS = 14_400
 class Site:
     """A data directory with a provider, the roles ``app`` and ``target`` and the user ``bench``."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, store_url: str = "") -> None:
         self.directory = directory
+        self._store_url = store_url
         self._key = rsa.generate_private_key(65_537, 2_048)
-        _accredit("init", str(directory), "--account-id", ACCOUNT, "--json")
+        store = ["--store-url", store_url] if store_url else []
+        _accredit("init", str(directory), "--account-id", ACCOUNT, "--json", *store)
         self.user_secret = secrets.token_urlsafe(30)
         secret_file = directory / "bench.secret"
         secret_file.touch(mode=0o600)
@@ -71,9 +73,16 @@ class Site:
         return [event["responseElements"]["credentials"]["accessKeyId"] for event in events]
 
     def _query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        connection = sqlite3.connect(f"file:{self.directory / 'accredit.db'}?mode=ro", uri=True)
+        connection: Any
+        if self._store_url:
+            import psycopg
+
+            connection = psycopg.connect(self._store_url.replace("+psycopg", "", 1))
+            statement = statement.replace("?", "%s")
+        else:
+            connection = sqlite3.connect(f"file:{self.directory / 'accredit.db'}?mode=ro", uri=True)
         try:
-            return connection.execute(statement, parameters).fetchall()
+            return list(connection.execute(statement, parameters).fetchall())
         finally:
             connection.close()
 

@@ -38,7 +38,7 @@ class Bench:
         self._options = options
         self._directory = directory
         self._requests = directory / "requests"
-        site = Site(directory / "data")
+        site = Site(directory / "data", options.store_url)
         self._workload = Workload(site, site.tokens(options.tokens))
         self._walked = dict.fromkeys(BARS, 0)
 
@@ -158,6 +158,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, default=20_000, help="distinct identity tokens")
     parser.add_argument("--no-moto", dest="moto", action="store_false")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement")
+    parser.add_argument("--store-url", default="", help="an empty PostgreSQL database instead of an SQLite file")
     parser.add_argument("--directory", type=Path, help="where the temporary data directory is made; use a real disk")
     return parser.parse_args()
 

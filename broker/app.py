@@ -14,11 +14,12 @@ from broker.aws.endpoint import AwsEndpoint
 from broker.catalog import Catalog
 from broker.configure import apply_configuration, check_configuration
 from broker.credentials.issuer import CredentialIssuer
-from broker.credentials.keyring import KeyRing
+from broker.credentials.keyring import KeyRing, check_master_key
 from broker.credentials.masterkey import load_master_key
 from broker.credentials.signing_ring import SigningRing
-from broker.errors import ConfigurationError
-from broker.health import health_pages
+from broker.database import command_database, worker_database
+from broker.errors import ConfigurationError, Unavailable
+from broker.health import health_pages, unavailable_page
 from broker.housekeeping import start_housekeeping
 from broker.issuer_pages import issuer_pages
 from broker.mfa import MfaVerifier
@@ -26,7 +27,6 @@ from broker.provider_pool import ProviderPool
 from broker.revocations import Revocations
 from broker.services import Services
 from broker.settings import Settings, load_settings
-from broker.store.engine import Database
 from broker.store.schema import migrate
 from providers.fetch import Fetcher
 from providers.oidc.jwks import FetchGate
@@ -41,10 +41,6 @@ class Prepared:
     master_key: bytes = field(repr=False)
 
 
-def open_database(settings: Settings) -> Database:
-    return Database(settings.store.url, settings.directory, connections=settings.server.threads + 2)
-
-
 def prepare(directory: Path) -> Prepared:
     """Before the workers start: check the configuration, migrate the database, apply what the file declares.
 
@@ -55,19 +51,17 @@ def prepare(directory: Path) -> Prepared:
     settings = load_settings(directory)
     master_key = load_master_key(settings.file(settings.keys.master_key_file), os.environ)
     declaration = check_configuration(settings, master_key)
-    database = open_database(settings)
-    try:
+    with command_database(settings) as database:
         migrate(database)
+        check_master_key(database, master_key)
         apply_configuration(database, declaration, master_key)
-    finally:
-        database.close()
     return Prepared(settings, master_key)
 
 
 def build_services(prepared: Prepared) -> Services:
     """The parts, for this process."""
     settings, master_key = prepared.settings, prepared.master_key
-    database = open_database(settings)
+    database = worker_database(settings)
     ring = KeyRing(database, master_key)
     return Services(
         settings=settings,
@@ -101,6 +95,7 @@ def create_app(prepared: Prepared) -> Flask:
     pages = Flask("broker", static_folder=None)
     pages.register_blueprint(health_pages(services))
     pages.register_blueprint(issuer_pages(services))
+    pages.register_error_handler(Unavailable, unavailable_page)
     pages.wsgi_app = AwsEndpoint(services, pages.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     start_housekeeping(services)
     gc.collect()

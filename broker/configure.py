@@ -35,6 +35,7 @@ from broker.policy.quotas import (
     check_managed_policy_size,
     check_trust_policy_size,
 )
+from broker.product_policies import product_policy_arns, put_product_policies
 from broker.provider_files import check_authority, check_jwks
 from broker.settings import (
     AccessKeyEntry,
@@ -173,6 +174,7 @@ def apply_configuration(database: Database, declaration: Declaration, master_key
     with database.change() as connection:
         for account, alias in declaration.accounts.items():
             put_account(connection, account, alias, moment)
+        product_policies = put_product_policies(connection, moment)
         for policy, account, arn, document in declaration.policies:
             put_policy(
                 connection,
@@ -204,7 +206,7 @@ def apply_configuration(database: Database, declaration: Declaration, master_key
         removed = _remove(connection, declaration, [*role_ids, *users.values()])
         for role_id, (role, trust, _) in zip(role_ids, declaration.roles, strict=True):
             _put_role_details(connection, role_id, role, trust)
-        append_records(connection, [render(_record(declaration, removed, now))])
+        append_records(connection, [render(_record(declaration, product_policies, removed, now))])
 
 
 def _remove(connection: Connection, declaration: Declaration, entity_ids: list[str]) -> dict[str, list[str]]:
@@ -261,11 +263,14 @@ def _arn(kind: str, account: str, entry: RoleEntry | UserEntry) -> str:
     return (role_arn if kind == "role" else user_arn)(account, entry.path, entry.name)
 
 
-def _record(declaration: Declaration, removed: Mapping[str, list[str]], now: datetime) -> CallRecord:
+def _record(
+    declaration: Declaration, product_policies: list[str], removed: Mapping[str, list[str]], now: datetime
+) -> CallRecord:
     record = CallRecord(new_uuid(), now, event_source="accredit", event_name="ApplyConfiguration")
     record.read_only = False
     record.parameters = {
         "accounts": list(declaration.accounts),
+        "product_policies": product_policies,
         "policies": [arn for _, _, arn, _ in declaration.policies],
         "roles": [_arn("role", policies.account, role) for role, _, policies in declaration.roles],
         "users": [_arn("user", policies.account, user) for user, policies in declaration.users],
@@ -415,7 +420,7 @@ class _Reader:
 
     def _policy_arn(self, where: str, account: str, name: str) -> str:
         arn = name if name.startswith("arn:") else self._policy_arns.get((account, name))
-        if arn not in self._policy_arns.values():
+        if arn not in self._policy_arns.values() and arn not in product_policy_arns():
             raise ConfigurationError(f"{where}: policy {name} is not among [[policy]]")
         return str(arn)
 

@@ -27,6 +27,10 @@ class AlreadyExists(BrokerError):
     """An object of that name exists."""
 
 
+class Conflict(BrokerError):
+    """Another request changed, at the same time, what this one depends on."""
+
+
 class DeleteConflict(BrokerError):
     """Something still hangs on the object."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from flask import Blueprint, Response, jsonify
-from sqlalchemy.exc import SQLAlchemyError
 
 from broker import __version__
+from broker.errors import Unavailable
 from broker.services import Services
 from broker.store.schema import is_current
 
@@ -43,7 +43,7 @@ def health_pages(services: Services) -> Blueprint:
         try:
             ready = is_current(services.database)
             services.ring.sealing_key(datetime.now(UTC))
-        except (SQLAlchemyError, LookupError):
+        except (Unavailable, LookupError):
             ready = False
         return _json({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
 
@@ -52,6 +52,13 @@ def health_pages(services: Services) -> Blueprint:
         return _json({"name": "accredit", "version": __version__})
 
     return pages
+
+
+def unavailable_page(_error: Exception) -> Response:
+    """What any page answers while the store does not."""
+    response = _json({"status": "unavailable"}, 503)
+    response.headers["Retry-After"] = "1"
+    return response
 
 
 def _json(body: dict[str, str], status: int = 200) -> Response:

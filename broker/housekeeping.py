@@ -6,8 +6,7 @@ import logging
 import threading
 import time
 
-from sqlalchemy.exc import SQLAlchemyError
-
+from broker.errors import Unavailable
 from broker.services import Services
 from broker.store.identity_providers import list_providers
 
@@ -23,15 +22,20 @@ def start_housekeeping(services: Services) -> None:
 
 
 def _run(services: Services) -> None:
-    warmed, warmed_at = -1, 0.0
+    warmed, warmed_at, answers = -1, 0.0, True
     while True:
         try:
             services.database.poll()
+            if not answers:
+                answers = True
+                _log.info("the store answers again")
             if warmed != services.database.revision() or time.monotonic() - warmed_at > _WARM_SECONDS:
                 warmed, warmed_at = services.database.revision(), time.monotonic()
                 _warm_providers(services)
-        except SQLAlchemyError as error:
-            _log.warning("the store does not answer", extra={"error": repr(error)})
+        except Unavailable as error:
+            if answers:
+                answers = False
+                _log.warning("the store does not answer", extra={"error": error.detail})
         except Exception:  # noqa: BLE001  # without this thread a worker would miss other nodes' changes, silently
             _log.exception("housekeeping failed; it goes on")
         time.sleep(_POLL_SECONDS)

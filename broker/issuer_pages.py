@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response, abort, request
 
 from broker.credentials.signer import SigningAlgorithm
+from broker.domain.arn import ACCOUNT_ID
 from broker.services import Services
 from broker.settings import ISSUER_PATH
 
@@ -53,6 +54,8 @@ def discovery_document(issuer: str) -> dict[str, object]:
 
 def _published(services: Services, account: str) -> list[Mapping[str, str]]:
     """The account's public keys; 404 for one that issues no tokens, just as for one that does not exist."""
+    if not ACCOUNT_ID.fullmatch(account):
+        abort(404)  # PostgreSQL refuses some texts that people may send
     keys = services.signing.published_keys(account, datetime.now(UTC))
     if keys is None:
         abort(404)

@@ -19,9 +19,11 @@ from broker.errors import ConfigurationError
 
 CONFIG_FILE = "accredit.toml"
 MASTER_KEY_VARIABLE = "ACCREDIT_MASTER_KEY"
+STORE_PASSWORD_VARIABLE = "ACCREDIT_STORE_PASSWORD"  # noqa: S105  # a variable's name
 ISSUER_PATH = "/oidc"
 """Issuers of tokens for relying parties are below this path of the base URL, one for each account."""
 _PREFIX = "ACCREDIT_"
+_SECRET_VARIABLES = (MASTER_KEY_VARIABLE, STORE_PASSWORD_VARIABLE)
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -53,7 +55,9 @@ class StoreSettings(_Section, frozen=True):
     """``[store]``: where durable objects are."""
 
     url: str = "sqlite:///accredit.db"
-    """An SQLAlchemy URL; a relative SQLite path is taken from the data directory."""
+    """An SQLAlchemy URL: ``sqlite:///PATH``, relative to the data directory, or ``postgresql+psycopg://…``."""
+    password_file: str = ""
+    """PostgreSQL's password, mode 0600; the variable ACCREDIT_STORE_PASSWORD takes precedence."""
 
 
 class KeySettings(_Section, frozen=True):
@@ -297,7 +301,7 @@ def _override(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
         if isinstance(key, dict)
     }
     for variable, text in environ.items():
-        if not variable.startswith(_PREFIX) or variable in secrets or variable == MASTER_KEY_VARIABLE:
+        if not variable.startswith(_PREFIX) or variable in secrets or variable in _SECRET_VARIABLES:
             continue
         section, _, key = variable.removeprefix(_PREFIX).lower().partition("_")
         fields = {f.name: f.type for f in msgspec.structs.fields(_SECTIONS[section])} if section in _SECTIONS else {}

@@ -84,6 +84,7 @@ TABLE: Mapping[type[Exception], tuple[str, int]] = {
     errors.ValidationFailed: ("ValidationError", 400),
     errors.NotFound: ("NoSuchEntity", 404),
     errors.AlreadyExists: ("EntityAlreadyExists", 409),
+    errors.Conflict: ("ConcurrentModification", 409),
     errors.DeleteConflict: ("DeleteConflict", 409),
     errors.Unmodifiable: ("UnmodifiableEntity", 400),
     errors.InvalidInput: ("InvalidInput", 400),

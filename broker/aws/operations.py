@@ -19,7 +19,22 @@ from broker.aws.codec import query, restjson, xml
 from broker.aws.errors import InvalidParameter
 from broker.aws.model import Operation, Service, load_extensions, load_service
 from broker.domain.session import PolicyDescriptor, Tag
+from broker.iam.account_summary import (
+    get_account_summary,
+)
+from broker.iam.authorization_details import (
+    get_account_authorization_details,
+)
 from broker.iam.context_keys import get_context_keys_for_custom_policy, get_context_keys_for_principal_policy
+from broker.iam.group_policies import (
+    attach_group_policy,
+    delete_group_policy,
+    detach_group_policy,
+    get_group_policy,
+    list_attached_group_policies,
+    list_group_policies,
+    put_group_policy,
+)
 from broker.iam.groups import create_group, delete_group, get_group, list_groups, update_group
 from broker.iam.instance_profile_roles import (
     add_role_to_instance_profile,
@@ -35,11 +50,39 @@ from broker.iam.instance_profiles import (
     tag_instance_profile,
     untag_instance_profile,
 )
+from broker.iam.managed_policies import (
+    create_policy,
+    delete_policy,
+    get_policy,
+    list_policies,
+    list_policy_tags,
+    tag_policy,
+    untag_policy,
+)
 from broker.iam.memberships import add_user_to_group, list_groups_for_user, remove_user_from_group
 from broker.iam.outbound_federation import (
     disable_outbound_web_identity_federation,
     enable_outbound_web_identity_federation,
     get_outbound_web_identity_federation_info,
+)
+from broker.iam.policy_entities import (
+    list_entities_for_policy,
+)
+from broker.iam.policy_versions import (
+    create_policy_version,
+    delete_policy_version,
+    get_policy_version,
+    list_policy_versions,
+    set_default_policy_version,
+)
+from broker.iam.role_policies import (
+    attach_role_policy,
+    delete_role_policy,
+    detach_role_policy,
+    get_role_policy,
+    list_attached_role_policies,
+    list_role_policies,
+    put_role_policy,
 )
 from broker.iam.roles import (
     create_role,
@@ -54,6 +97,9 @@ from broker.iam.roles import (
     update_role,
     update_role_description,
 )
+from broker.iam.service_access import (
+    list_policies_granting_service_access,
+)
 from broker.iam.service_linked_roles import (
     create_service_linked_role,
     delete_service_linked_role,
@@ -63,6 +109,15 @@ from broker.iam.simulate import simulate_custom_policy, simulate_principal_polic
 from broker.iam.simulate_trust import simulate_trust_policy
 from broker.iam.trust_policies import (
     update_assume_role_policy,
+)
+from broker.iam.user_policies import (
+    attach_user_policy,
+    delete_user_policy,
+    detach_user_policy,
+    get_user_policy,
+    list_attached_user_policies,
+    list_user_policies,
+    put_user_policy,
 )
 from broker.iam.users import (
     create_user,
@@ -117,48 +172,85 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
     "iam": {
         "AddRoleToInstanceProfile": Entry(add_role_to_instance_profile, Effect.CHANGE),
         "AddUserToGroup": Entry(add_user_to_group, Effect.CHANGE),
+        "AttachGroupPolicy": Entry(attach_group_policy, Effect.CHANGE),
+        "AttachRolePolicy": Entry(attach_role_policy, Effect.CHANGE),
+        "AttachUserPolicy": Entry(attach_user_policy, Effect.CHANGE),
         "CreateGroup": Entry(create_group, Effect.CHANGE),
         "CreateInstanceProfile": Entry(create_instance_profile, Effect.CHANGE),
+        "CreatePolicy": Entry(create_policy, Effect.CHANGE),
+        "CreatePolicyVersion": Entry(create_policy_version, Effect.CHANGE),
         "CreateRole": Entry(create_role, Effect.CHANGE),
         "CreateServiceLinkedRole": Entry(create_service_linked_role, Effect.CHANGE),
         "CreateUser": Entry(create_user, Effect.CHANGE),
         "DeleteGroup": Entry(delete_group, Effect.CHANGE),
+        "DeleteGroupPolicy": Entry(delete_group_policy, Effect.CHANGE),
         "DeleteInstanceProfile": Entry(delete_instance_profile, Effect.CHANGE),
+        "DeletePolicy": Entry(delete_policy, Effect.CHANGE),
+        "DeletePolicyVersion": Entry(delete_policy_version, Effect.CHANGE),
         "DeleteRole": Entry(delete_role, Effect.CHANGE),
         "DeleteRolePermissionsBoundary": Entry(delete_role_permissions_boundary, Effect.CHANGE),
+        "DeleteRolePolicy": Entry(delete_role_policy, Effect.CHANGE),
         "DeleteServiceLinkedRole": Entry(delete_service_linked_role, Effect.CHANGE),
         "DeleteUser": Entry(delete_user, Effect.CHANGE),
         "DeleteUserPermissionsBoundary": Entry(delete_user_permissions_boundary, Effect.CHANGE),
+        "DeleteUserPolicy": Entry(delete_user_policy, Effect.CHANGE),
+        "DetachGroupPolicy": Entry(detach_group_policy, Effect.CHANGE),
+        "DetachRolePolicy": Entry(detach_role_policy, Effect.CHANGE),
+        "DetachUserPolicy": Entry(detach_user_policy, Effect.CHANGE),
         "DisableOutboundWebIdentityFederation": Entry(disable_outbound_web_identity_federation, Effect.CHANGE),
         "EnableOutboundWebIdentityFederation": Entry(enable_outbound_web_identity_federation, Effect.CHANGE),
+        "GetAccountAuthorizationDetails": Entry(get_account_authorization_details, Effect.READ),
+        "GetAccountSummary": Entry(get_account_summary, Effect.READ),
         "GetContextKeysForCustomPolicy": Entry(get_context_keys_for_custom_policy, Effect.READ),
         "GetContextKeysForPrincipalPolicy": Entry(get_context_keys_for_principal_policy, Effect.READ),
         "GetGroup": Entry(get_group, Effect.READ),
+        "GetGroupPolicy": Entry(get_group_policy, Effect.READ),
         "GetInstanceProfile": Entry(get_instance_profile, Effect.READ),
         "GetOutboundWebIdentityFederationInfo": Entry(get_outbound_web_identity_federation_info, Effect.READ),
+        "GetPolicy": Entry(get_policy, Effect.READ),
+        "GetPolicyVersion": Entry(get_policy_version, Effect.READ),
         "GetRole": Entry(get_role, Effect.READ),
+        "GetRolePolicy": Entry(get_role_policy, Effect.READ),
         "GetServiceLinkedRoleDeletionStatus": Entry(get_service_linked_role_deletion_status, Effect.READ),
         "GetUser": Entry(get_user, Effect.READ),
+        "GetUserPolicy": Entry(get_user_policy, Effect.READ),
+        "ListAttachedGroupPolicies": Entry(list_attached_group_policies, Effect.READ),
+        "ListAttachedRolePolicies": Entry(list_attached_role_policies, Effect.READ),
+        "ListAttachedUserPolicies": Entry(list_attached_user_policies, Effect.READ),
+        "ListEntitiesForPolicy": Entry(list_entities_for_policy, Effect.READ),
+        "ListGroupPolicies": Entry(list_group_policies, Effect.READ),
         "ListGroups": Entry(list_groups, Effect.READ),
         "ListGroupsForUser": Entry(list_groups_for_user, Effect.READ),
         "ListInstanceProfileTags": Entry(list_instance_profile_tags, Effect.READ),
         "ListInstanceProfiles": Entry(list_instance_profiles, Effect.READ),
         "ListInstanceProfilesForRole": Entry(list_instance_profiles_for_role, Effect.READ),
+        "ListPolicies": Entry(list_policies, Effect.READ),
+        "ListPoliciesGrantingServiceAccess": Entry(list_policies_granting_service_access, Effect.READ),
+        "ListPolicyTags": Entry(list_policy_tags, Effect.READ),
+        "ListPolicyVersions": Entry(list_policy_versions, Effect.READ),
+        "ListRolePolicies": Entry(list_role_policies, Effect.READ),
         "ListRoleTags": Entry(list_role_tags, Effect.READ),
         "ListRoles": Entry(list_roles, Effect.READ),
+        "ListUserPolicies": Entry(list_user_policies, Effect.READ),
         "ListUserTags": Entry(list_user_tags, Effect.READ),
         "ListUsers": Entry(list_users, Effect.READ),
+        "PutGroupPolicy": Entry(put_group_policy, Effect.CHANGE),
         "PutRolePermissionsBoundary": Entry(put_role_permissions_boundary, Effect.CHANGE),
+        "PutRolePolicy": Entry(put_role_policy, Effect.CHANGE),
         "PutUserPermissionsBoundary": Entry(put_user_permissions_boundary, Effect.CHANGE),
+        "PutUserPolicy": Entry(put_user_policy, Effect.CHANGE),
         "RemoveRoleFromInstanceProfile": Entry(remove_role_from_instance_profile, Effect.CHANGE),
         "RemoveUserFromGroup": Entry(remove_user_from_group, Effect.CHANGE),
+        "SetDefaultPolicyVersion": Entry(set_default_policy_version, Effect.CHANGE),
         "SimulateCustomPolicy": Entry(simulate_custom_policy, Effect.READ),
         "SimulatePrincipalPolicy": Entry(simulate_principal_policy, Effect.READ),
         "SimulateTrustPolicy": Entry(simulate_trust_policy, Effect.READ),
         "TagInstanceProfile": Entry(tag_instance_profile, Effect.CHANGE),
+        "TagPolicy": Entry(tag_policy, Effect.CHANGE),
         "TagRole": Entry(tag_role, Effect.CHANGE),
         "TagUser": Entry(tag_user, Effect.CHANGE),
         "UntagInstanceProfile": Entry(untag_instance_profile, Effect.CHANGE),
+        "UntagPolicy": Entry(untag_policy, Effect.CHANGE),
         "UntagRole": Entry(untag_role, Effect.CHANGE),
         "UntagUser": Entry(untag_user, Effect.CHANGE),
         "UpdateAssumeRolePolicy": Entry(update_assume_role_policy, Effect.CHANGE),

@@ -11,11 +11,11 @@ import click
 
 from broker.accounts import RootKey, create_account, delete_account, new_account_id
 from broker.credentials.masterkey import load_master_key
+from broker.database import command_database
 from broker.domain.arn import ACCOUNT_ID
 from broker.errors import DeleteConflict
 from broker.settings import CONFIG_FILE, load_settings
 from broker.store.accounts import list_account_rows
-from broker.store.engine import Database
 
 
 @click.group()
@@ -36,11 +36,8 @@ def create(directory: Path, account_id: str | None, as_json: bool) -> None:
     chosen = _checked(account_id) if account_id else new_account_id()
     settings = load_settings(directory)
     master_key = load_master_key(settings.file(settings.keys.master_key_file), os.environ)
-    database = Database(settings.store.url, directory)
-    try:
+    with command_database(settings) as database:
         root = create_account(database, master_key, chosen)
-    finally:
-        database.close()
     if not as_json:
         click.echo(f"Made account {chosen}.\n")
     show_root_key(chosen, root, as_json=as_json)
@@ -53,12 +50,8 @@ def list_command(directory: Path, as_json: bool) -> None:
     """Show the accounts."""
     settings = load_settings(directory)
     declared = {entry.id for entry in settings.account}
-    database = Database(settings.store.url, directory)
-    try:
-        with database.read() as connection:
-            rows = list_account_rows(connection)
-    finally:
-        database.close()
+    with command_database(settings) as database, database.read() as connection:
+        rows = list_account_rows(connection)
     if as_json:
         found = [
             {"account_id": one.id, "alias": one.alias, "created_at": one.created_at, "declared": one.id in declared}
@@ -82,11 +75,8 @@ def delete(directory: Path, account_id: str, force: bool) -> None:
     settings = load_settings(directory)
     if account_id in {entry.id for entry in settings.account}:  # the next start would make it anew
         raise DeleteConflict(f"Account {account_id} is declared in {CONFIG_FILE}: take it out there first.")
-    database = Database(settings.store.url, directory)
-    try:
+    with command_database(settings) as database:
         delete_account(database, account_id, force=force)
-    finally:
-        database.close()
     click.echo(f"deleted account {account_id}")
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from broker.audit.query import tail as read_tail
+from broker.database import command_database
 from broker.settings import load_settings
-from broker.store.engine import Database
 
 
 @click.group()
@@ -22,12 +22,7 @@ def audit() -> None:
 @click.option("-n", "--count", default=10, type=click.IntRange(1, 10_000), help="How many events.")
 def tail(directory: Path, count: int) -> None:
     """Print the last events of DIRECTORY, one JSON object a line."""
-    settings = load_settings(directory)
-    database = Database(settings.store.url, directory)
-    try:
-        with database.read() as connection:
-            events = read_tail(connection, count)
-    finally:
-        database.close()
+    with command_database(load_settings(directory)) as database, database.read() as connection:
+        events = read_tail(connection, count)
     for event in events:
         click.echo(json.dumps(event))

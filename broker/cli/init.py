@@ -15,13 +15,17 @@ from broker.initialize import initialize
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--account-id", help="12 digits; random if left out.")
+@click.option("--store-url", help="postgresql+psycopg://USER@HOST/DATABASE instead of an SQLite file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the root access key as JSON.")
-def init(directory: Path, account_id: str | None, as_json: bool) -> None:
-    """Make the data directory DIRECTORY: configuration, keys, database and the root access key, shown once."""
+def init(directory: Path, account_id: str | None, store_url: str | None, as_json: bool) -> None:
+    """Make the data directory DIRECTORY: configuration, keys, database and the root access key, shown once.
+
+    The password of a PostgreSQL store comes from the variable ACCREDIT_STORE_PASSWORD, or as libpq finds it.
+    """
     account = account_id or new_account_id()
     if not ACCOUNT_ID.fullmatch(account):
         raise click.BadParameter("an account id has 12 digits", param_hint="--account-id")
-    root = initialize(directory, account)
+    root = initialize(directory, account, store_url)
     if not as_json:
         click.echo(f"Made {directory}: configuration, keys and database of account {account}.\n")
     show_root_key(account, root, as_json=as_json)

@@ -11,9 +11,10 @@ from pathlib import Path
 import click
 
 from broker.audit.event import CallRecord, render
-from broker.credentials.keyring import KeyState, add_key, list_states
+from broker.credentials.keyring import KeyState, add_key, check_master_key, list_states
 from broker.credentials.masterkey import load_master_key
 from broker.credentials.signing_ring import SigningKeyState, add_signing_keys, key_states, new_signing_keys
+from broker.database import command_database
 from broker.identifiers import new_uuid
 from broker.settings import Settings, load_settings
 from broker.store.audit_events import append_records
@@ -37,20 +38,14 @@ _signing = click.option("--signing", is_flag=True, help="The keys that sign toke
 def list_keys(directory: Path, signing: bool, as_json: bool) -> None:
     """Show the keys: which one is in use, and until when older ones are good."""
     settings = load_settings(directory)
-    database = Database(settings.store.url, directory)
     now = datetime.now(UTC)
     states: list[KeyState] | list[SigningKeyState]
-    try:
-        with database.read() as connection:
-            if signing:
-                accounts = list_signing_accounts(connection)
-                states = [
-                    key for account in accounts for key in key_states(list_signing_keys(connection, account), now)
-                ]
-            else:
-                states = list_states(connection, now)
-    finally:
-        database.close()
+    with command_database(settings) as database, database.read() as connection:
+        if signing:
+            accounts = list_signing_accounts(connection)
+            states = [key for account in accounts for key in key_states(list_signing_keys(connection, account), now)]
+        else:
+            states = list_states(connection, now)
     if as_json:
         click.echo(json.dumps([asdict(state) for state in states]))
         return
@@ -65,11 +60,9 @@ def rotate(directory: Path, signing: bool) -> None:
     """Add a key that is used from now on, after a delay in which everybody who needs it learns it."""
     settings = load_settings(directory)
     master_key = load_master_key(settings.file(settings.keys.master_key_file), os.environ)
-    database = Database(settings.store.url, directory)
-    try:
+    with command_database(settings) as database:
+        check_master_key(database, master_key)
         (_rotate_signing if signing else _rotate_session)(database, settings, master_key)
-    finally:
-        database.close()
 
 
 def _rotate_session(database: Database, settings: Settings, master_key: bytes) -> None:

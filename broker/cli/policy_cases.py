@@ -26,6 +26,9 @@ from broker.policy.document import PolicyKind
 from broker.policy.evaluate import AccessRequest, Decision, PolicySet, PolicySource, evaluate
 
 MAX_BYTES = 1_048_576
+_MAX_DEPTH = 64
+_KEY_PART = r"""(?>[\w-]+|"[^"\n]*"|'[^'\n]*')"""
+_LONG_KEY = re.compile(rf"(?<![\w-]){_KEY_PART}(?>[ \t]*\.[ \t]*{_KEY_PART}){{{_MAX_DEPTH}}}")
 
 _REQUIRED = frozenset({"name", "principal", "action", "resource", "policies", "expect"})
 _KNOWN = _REQUIRED | {"context"}
@@ -38,8 +41,14 @@ _EXTERNAL = {"oidc-provider": PrincipalKind.WEB_IDENTITY, "saml-provider": Princ
 def _yaml(text: str) -> Any:
     """A YAML document without aliases, which could make a small file stand for a huge one. Raises ValueError."""
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise ValueError("aliases are not allowed")
+        depth = 0
+        for event in yaml.parse(text, yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise ValueError("aliases are not allowed")
+            opens, closes = (isinstance(event, kind) for kind in (yaml.CollectionStartEvent, yaml.CollectionEndEvent))
+            depth += opens - closes
+            if depth > _MAX_DEPTH:  # the parser would take gigabytes
+                raise ValueError("nested too deeply")
         return yaml.load(text, _YamlLoader)  # noqa: S506  # a SafeLoader
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from error
@@ -60,7 +69,14 @@ class _YamlLoader(yaml.SafeLoader):  # type: ignore[misc]  # the library has no 
         return found
 
 
-READERS: Mapping[str, Callable[[str], Any]] = {".toml": tomllib.loads, ".yaml": _yaml}
+def _toml(text: str) -> Any:
+    """A TOML document. Raises ValueError."""
+    if _LONG_KEY.search(text):  # the parser would take gigabytes
+        raise ValueError("nested too deeply")
+    return tomllib.loads(text)
+
+
+READERS: Mapping[str, Callable[[str], Any]] = {".toml": _toml, ".yaml": _yaml}
 """File name suffix -> parser."""
 
 

@@ -14,10 +14,10 @@ from broker.audit.event import CallRecord, render
 from broker.audit.sessions import live_sessions
 from broker.credentials.keyids import TEMPORARY, account_of
 from broker.credentials.keyring import LONGEST_SESSION_SECONDS
+from broker.database import command_database
 from broker.identifiers import new_uuid
 from broker.settings import load_settings
 from broker.store.audit_events import append_records
-from broker.store.engine import Database
 from broker.store.identity_providers import list_providers
 from broker.store.revocations import Revocation, RevocationKind, delete_revocations, list_revocations, put_revocation
 
@@ -36,13 +36,9 @@ _directory = click.argument("directory", type=click.Path(path_type=Path, exists=
 @click.option("--json", "as_json", is_flag=True)
 def list_sessions(directory: Path, count: int, as_json: bool) -> None:
     """Show the sessions that have not expired; whether one was revoked is said with it."""
-    database = Database(load_settings(directory).store.url, directory)
-    try:
-        with database.read() as connection:
-            revoked = {row.value for row in list_revocations(connection) if row.kind is RevocationKind.SESSION}
-            found = list(islice(live_sessions(connection, datetime.now(UTC)), count))
-    finally:
-        database.close()
+    with command_database(load_settings(directory)) as database, database.read() as connection:
+        revoked = {row.value for row in list_revocations(connection) if row.kind is RevocationKind.SESSION}
+        found = list(islice(live_sessions(connection, datetime.now(UTC)), count))
     if as_json:
         click.echo(json.dumps([{**asdict(one), "revoked": one.access_key_id in revoked} for one in found]))
         return
@@ -87,19 +83,15 @@ def revoke(
         if not provider:
             raise click.UsageError("--subject needs --provider")
         kind, owner, value = RevocationKind.SUBJECT, "", named[0]
-    database = Database(load_settings(directory).store.url, directory)
-    try:
-        with database.change() as connection:
-            if kind is RevocationKind.SUBJECT and provider not in {found.arn for found in list_providers(connection)}:
-                raise click.UsageError(f"there is no identity provider {provider}")
-            now = datetime.now(UTC)  # after waiting for the turn to write: what was issued until then is over
-            moment = int(now.timestamp())
-            row = Revocation(kind, owner, provider or "" if kind is RevocationKind.SUBJECT else "", value, moment)
-            delete_revocations(connection, before=moment - LONGEST_SESSION_SECONDS)
-            put_revocation(connection, row)
-            append_records(connection, [_event(now, row)])
-    finally:
-        database.close()
+    with command_database(load_settings(directory)) as database, database.change() as connection:
+        if kind is RevocationKind.SUBJECT and provider not in {found.arn for found in list_providers(connection)}:
+            raise click.UsageError(f"there is no identity provider {provider}")
+        now = datetime.now(UTC)  # after waiting for the turn to write: what was issued until then is over
+        moment = int(now.timestamp())
+        row = Revocation(kind, owner, provider or "" if kind is RevocationKind.SUBJECT else "", value, moment)
+        delete_revocations(connection, before=moment - LONGEST_SESSION_SECONDS)
+        put_revocation(connection, row)
+        append_records(connection, [_event(now, row)])
     click.echo(f"revoked: {row.kind.value} {row.value}, issued until {now.isoformat()[:19]}Z")
 
 

@@ -8,8 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from broker.credentials.sealing import seal, unseal
+from broker.credentials.sealing import SealBroken, seal, unseal
 from broker.credentials.session_token import TokenKey
+from broker.errors import ConfigurationError
 from broker.store.engine import Database
 from broker.store.keys import KeyRow, delete_key, insert_key, list_keys
 
@@ -76,6 +77,20 @@ def add_key(connection: Connection, master_key: bytes, *, now: datetime, activat
     material = seal(master_key, secrets.token_bytes(_MATERIAL_BYTES), purpose=_purpose(key_id))
     insert_key(connection, KeyRow(key_id, SESSION, material, moment, moment + activation_seconds))
     return key_id
+
+
+def check_master_key(database: Database, master_key: bytes) -> None:
+    """Raises ConfigurationError if the store's keys were sealed under another master key.
+
+    A node that went on with it could open nothing, and would seal what no other node can open.
+    """
+    with database.read() as connection:
+        rows = list_keys(connection, SESSION)
+    for row in rows:
+        try:
+            _open(master_key, row)
+        except SealBroken:
+            raise ConfigurationError("the master key is not the one that the store's keys were sealed under") from None
 
 
 def list_states(connection: Connection, now: datetime) -> list[KeyState]:

@@ -24,10 +24,10 @@ from botocore.exceptions import ClientError
 
 from broker.accounts import RootKey
 from broker.audit.query import tail
+from broker.database import command_database
 from broker.demo.idp import DemoIdentityProvider
 from broker.demo.site import SUBJECT, make_site, role, token_file, write_aws_config
 from broker.settings import load_settings
-from broker.store.engine import Database
 
 _START_SECONDS = 30
 _TOKEN_REFRESH_SECONDS = 300
@@ -195,12 +195,8 @@ class Story:
 
     def _events(self, count: int) -> list[dict[str, Any]]:
         time.sleep(_READ_FLUSH_SECONDS)  # records of read-only calls are on disk within 100 ms
-        database = Database(load_settings(self.directory).store.url, self.directory)
-        try:
-            with database.read() as connection:
-                return tail(connection, count)
-        finally:
-            database.close()
+        with command_database(load_settings(self.directory)) as database, database.read() as connection:
+            return tail(connection, count)
 
     def _whoami(self, client: Any, suffix: str) -> None:
         arn = client.get_caller_identity()["Arn"]

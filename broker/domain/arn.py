@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from broker.errors import ValidationFailed
 
 ACCOUNT_ID = re.compile(r"[0-9]{12}")
+PRODUCT_ACCOUNT = "aws"
+"""In the place of an account: of managed policies that the product brings along for all accounts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ _FIRST = {
     "instance profiles": "Cannot delete entity, must remove roles from instance profile first.",
 }
 """AWS's sentences, where they are not like the others."""
-_DECLARED = "It is declared in the configuration file accredit.toml and can be changed there alone."
+DECLARED = "It is declared in the configuration file accredit.toml and can be changed there alone."
 
 
 def account_of_caller(caller: Caller) -> str:
@@ -86,7 +86,7 @@ def changeable(connection: Connection, entity: Entity) -> Entity:
     """As ``still_there``, for changes of the entity itself. Raises Unmodifiable if the configuration declares it."""
     found = still_there(connection, entity)
     if found.declared:
-        raise Unmodifiable(f"The {found.kind} {found.name} cannot be changed. {_DECLARED}")
+        raise Unmodifiable(f"The {found.kind} {found.name} cannot be changed. {DECLARED}")
     return found
 
 

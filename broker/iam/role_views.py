@@ -49,9 +49,11 @@ def role_views(connection: Connection, roles: Sequence[Role]) -> list[RoleView]:
 def detailed_view(connection: Connection, role: Role) -> RoleView:
     """With everything."""
     shown = shown_roles(connection, [role])[0]
-    used = find_role_usage(connection, role.role_id)
-    last_used = RoleLastUsed() if used is None else RoleLastUsed(datetime.fromtimestamp(used[0], UTC), used[1])
-    return _view(shown, last_used, detailed=True)
+    return _view(shown, last_used_view(find_role_usage(connection, role.role_id)), detailed=True)
+
+
+def last_used_view(used: tuple[int, str] | None) -> RoleLastUsed:
+    return RoleLastUsed() if used is None else RoleLastUsed(datetime.fromtimestamp(used[0], UTC), used[1])
 
 
 def _view(role: Role, last_used: RoleLastUsed | None = None, *, detailed: bool = False) -> RoleView:

@@ -13,7 +13,10 @@ _ROWS_A_STATEMENT = 200
 
 
 class Appender:
-    """Adds records on a connection of its own, kept open. For one thread at a time, in its turn to write."""
+    """Adds records on a connection of its own. For one thread at a time, in its turn to write.
+
+    On SQLite it is kept open; one to a server, which may be gone meanwhile, is tried by the pool each time.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -21,13 +24,20 @@ class Appender:
 
     def append(self, records: Sequence[str]) -> None:
         """Return when the records are on disk. Raises SQLAlchemyError, and then none of them is."""
+        if not self._database.is_sqlite:
+            with self._connect() as borrowed:
+                self._add(borrowed, records)
+            return
         connection, self._connection = self._connection or self._connect(), None
+        self._add(connection, records)
+        self._connection = connection  # one that failed is not used again
+
+    def _add(self, connection: Connection, records: Sequence[str]) -> None:
         if len(records) <= _ROWS_A_STATEMENT:
             append_records(connection, records)  # a statement is a transaction of its own
         else:
             with self._database.engine.begin() as transaction:
                 append_records(transaction, records)
-        self._connection = connection  # one that failed is not used again
 
     def _connect(self) -> Connection:
         return self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")

@@ -1,95 +1,62 @@
-"""The database: one way to read, one way to change.
+"""The database: one way to read, one way to change, the same on SQLite and PostgreSQL.
 
-SQLite runs in WAL mode with ``synchronous=FULL``: with NORMAL a commit is not on disk when it returns. A change takes
-the write lock at its beginning (``BEGIN IMMEDIATE``), so that two writers queue instead of failing half-way; they
-queue on a file lock, because SQLite's own busy handler sleeps and polls, and the workers of a node write all the time.
+**Writers take turns**, all those of one database, from the first statement to the commit. So a use case may look first
+and write then (is the name free? is there room below the quota? is it still attached?) and nothing comes in between.
+The audit record's appends are the exception: on PostgreSQL they wait for nobody. How a turn is taken, and what a reader
+sees, is in ``sqlite.py`` and ``postgresql.py``.
+
+What the database refuses leaves here as a BrokerError (``failures.py``): a name that is taken is AlreadyExists, a
+database that does not answer is Unavailable. After a refusal the transaction is over; let it leave the block.
 """
 
 from __future__ import annotations
 
-import fcntl
-import mmap
-import struct
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, select, update
+from sqlalchemy import URL, Connection, make_url, select, update
+from sqlalchemy.exc import ArgumentError
 
+from broker.errors import ConfigurationError
+from broker.store import postgresql, sqlite
+from broker.store.failures import translated
+from broker.store.node import FileLock, RevisionCounter
 from broker.store.tables import revision
-
-_BUSY_SECONDS = 10
-
-
-class _FileLock:
-    """Exclusive among the threads of this process and among processes; released by the kernel if one dies."""
-
-    def __init__(self, path: Path) -> None:
-        self._threads = threading.Lock()
-        self._file = path.open("ab")
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        with self._threads:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.flock(self._file, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        self._file.close()
-
-
-class _Counter:
-    """The last revision that this node has seen, in a memory-mapped file that its workers share.
-
-    Reading costs nothing, so a request can check its caches each time. A torn read is only a number that differs.
-    """
-
-    _FORMAT = struct.Struct("Q")
-
-    def __init__(self, path: Path) -> None:
-        with path.open("ab") as file:
-            if file.tell() < self._FORMAT.size:
-                file.write(bytes(self._FORMAT.size))
-        with path.open("r+b") as file:
-            self._map = mmap.mmap(file.fileno(), self._FORMAT.size)
-
-    def read(self) -> int:
-        return int(self._FORMAT.unpack_from(self._map)[0])
-
-    def write(self, value: int) -> None:
-        self._FORMAT.pack_into(self._map, 0, value)
-
-    def close(self) -> None:
-        self._map.close()
 
 
 class Database:
-    """Connections to the store. Make one in each process: connections do not survive a fork."""
+    """Connections to the store. Make one in each process: connections do not survive a fork.
 
-    def __init__(self, url: str, directory: Path, *, connections: int = 8) -> None:
-        target = make_url(url)
-        self._lock: _FileLock | None = None
+    ``directory`` is the node's own: a relative SQLite path starts there, and its workers share a counter in it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        directory: Path,
+        *,
+        password: str | None = None,
+        connections: int = 8,
+        statement_seconds: float = 5,
+    ) -> None:
+        target = _parse(url, password)
+        self._lock: FileLock | None = None
         self.is_sqlite = target.get_backend_name() == "sqlite"
         if self.is_sqlite:
             path = directory / (target.database or "")
-            target = target.set(database=str(path))
-            self._lock = _FileLock(path.with_name(path.name + ".lock"))
-        self._counter = _Counter(directory / "revision.counter")
-        self._announcing = _FileLock(directory / "revision.counter")
-        self.engine: Engine = create_engine(target, pool_size=connections, max_overflow=2, hide_parameters=True)
-        if self.is_sqlite:
-            event.listen(self.engine, "connect", _prepare_sqlite)
-            event.listen(self.engine, "begin", _begin_sqlite)
+            self._lock = FileLock(path.with_name(path.name + ".lock"))
+            self.engine = sqlite.open_engine(target.set(database=str(path)), connections=connections)
+        else:
+            self.engine = postgresql.open_engine(target, connections=connections, statement_seconds=statement_seconds)
+        self._reading = sqlite.READING if self.is_sqlite else postgresql.READING
+        self._counter = RevisionCounter(directory / "revision.counter")
+        self._announcing = FileLock(directory / "revision.counter")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view."""
-        with self.engine.connect() as connection:
+        with translated(), self.engine.connect().execution_options(**self._reading) as connection:
             yield connection
 
     @contextmanager
@@ -101,23 +68,24 @@ class Database:
     @contextmanager
     def change(self) -> Iterator[Connection]:
         """A transaction that changes objects: all of it is durable when the block has ended, or nothing of it is."""
-        with self.exclusive(), self._announcing():
+        with self.exclusive():
             with self._writing() as connection:
                 yield connection
-                connection.execute(update(revision).values(value=revision.c.value + 1))
-                value = int(connection.execute(select(revision.c.value)).scalar_one())
-            self._counter.write(value)
+                raised = update(revision).values(value=revision.c.value + 1).returning(revision.c.value)
+                value = int(connection.execute(raised).scalar_one())
+            with self._announcing():
+                self._counter.note(value)
 
     def revision(self) -> int:
         """A number that differs after every change: at once for those of this node, else after ``poll``."""
-        return self._counter.read()
+        return self._counter.count()
 
     def poll(self) -> None:
         """Learn of the changes of other nodes, and of a process that died between its commit and telling us."""
-        if self._stored_revision() == self._counter.read():
+        if self._stored_revision() == self._counter.seen():
             return
-        with self._announcing():  # no change of this node is now between its commit and its announcement
-            self._counter.write(self._stored_revision())
+        with self._announcing():  # what is announced after this was read is newer
+            self._counter.note(self._stored_revision())
 
     def _stored_revision(self) -> int:
         with self.read() as connection:
@@ -131,28 +99,24 @@ class Database:
             self._lock.close()
 
     def exclusive(self) -> AbstractContextManager[None]:
-        """The writers' turn on this node; databases that queue their writers themselves need none."""
+        """The writers' turn on this node, where it is taken before the transaction begins."""
         return self._lock() if self._lock else nullcontext()
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
-            yield connection
+        with translated(), self.engine.connect().execution_options(writes=True) as connection:
+            with connection.begin():
+                yield connection
+            if not self.is_sqlite:
+                postgresql.flush(connection)
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # transactions are begun below, not guessed by the driver
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    if options.get("isolation_level") == "AUTOCOMMIT":
-        return
-    writes = options.get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _parse(url: str, password: str | None) -> URL:
+    """Raises ConfigurationError; the message never has the URL, for there may be a password in it."""
+    try:
+        target = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ConfigurationError("store.url is not a URL that SQLAlchemy can read") from None
+    if target.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"):
+        raise ConfigurationError(f"store.url: {target.drivername} is neither sqlite nor postgresql+psycopg")
+    return target if password is None else target.set(password=password)

@@ -79,7 +79,8 @@ def list_entities(
     """At most ``limit``, by name, from behind the name ``after`` (in lower case)."""
     where = of_kind(account, kind) & (entities.c.name_key > after) & below(entities.c.path, path_prefix)
     return [
-        Entity(*row) for row in connection.execute(_select().where(where).order_by(entities.c.name_key).limit(limit))
+        Entity(*row)
+        for row in connection.execute(select_entities().where(where).order_by(entities.c.name_key).limit(limit))
     ]
 
 
@@ -182,7 +183,7 @@ def below(path: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
 
 def entities_where(connection: Connection, where: ColumnElement[bool], *, limit: int | None = None) -> Sequence[Entity]:
     """Those for which ``where`` holds, by name; at most ``limit``, if it is given."""
-    ordered = _select().where(where).order_by(entities.c.name_key).limit(limit)
+    ordered = select_entities().where(where).order_by(entities.c.name_key).limit(limit)
     return [Entity(*row) for row in connection.execute(ordered)]
 
 
@@ -191,11 +192,12 @@ def _named(account: str, kind: Kind, name: str) -> ColumnElement[bool]:
 
 
 def _find(connection: Connection, where: ColumnElement[bool]) -> Entity | None:
-    row = connection.execute(_select().where(where)).first()
+    row = connection.execute(select_entities().where(where)).first()
     return None if row is None else Entity(*row)
 
 
-def _select() -> Select[Any]:
+def select_entities() -> Select[Any]:
+    """Rows that ``Entity(*row)`` takes."""
     table = entities.c
     return select(
         table.id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, exists, func, insert, select
 
@@ -20,6 +20,20 @@ def list_groups_of(connection: Connection, user_id: str) -> Sequence[Entity]:
     """The groups of a user, by name; quotas keep them few."""
     ids = select(group_members.c.group_id).where(group_members.c.user_id == user_id)
     return entities_where(connection, entities.c.id.in_(ids))
+
+
+def group_names_of(connection: Connection, user_ids: Iterable[str]) -> Mapping[str, Sequence[str]]:
+    """Of each user the names of its groups, in order."""
+    rows = connection.execute(
+        select(group_members.c.user_id, entities.c.name)
+        .join_from(group_members, entities, entities.c.id == group_members.c.group_id)
+        .where(group_members.c.user_id.in_(list(user_ids)))
+        .order_by(entities.c.name_key)
+    )
+    found: dict[str, list[str]] = {}
+    for user_id, name in rows:
+        found.setdefault(user_id, []).append(name)
+    return found
 
 
 def count_groups_of(connection: Connection, user_id: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,12 @@ def find_instance_profiles(
     if role_id is not None:
         where &= table.role_id == role_id
     ordered = _select().where(where).order_by(table.name_key).limit(limit)
+    return [InstanceProfile(*row) for row in connection.execute(ordered)]
+
+
+def find_profiles_of_roles(connection: Connection, role_ids: Iterable[str]) -> list[InstanceProfile]:
+    """Those that hold one of the roles, by name."""
+    ordered = _select().where(instance_profiles.c.role_id.in_(list(role_ids))).order_by(instance_profiles.c.name_key)
     return [InstanceProfile(*row) for row in connection.execute(ordered)]
 
 

@@ -1,4 +1,4 @@
-"""Managed policies."""
+"""Managed policies as the configuration and the product make them, and as decisions read them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,20 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, delete, insert, select, update
 
 from broker.errors import ConfigurationError
+from broker.store.managed_policies import (
+    PolicyRecord,
+    find_managed_policy,
+    find_managed_policy_by_name,
+    insert_managed_policy,
+)
+from broker.store.policy_versions import (
+    Version,
+    add_version,
+    delete_version,
+    list_versions,
+    replace_default_version,
+    set_default_version,
+)
 from broker.store.tables import entities, managed_policies, policy_attachments
 
 
@@ -22,26 +36,45 @@ def put_policy(
     declared: bool,
     now: int,
 ) -> None:
-    """Make the policy, or bring the one of that name to this state.
+    """Make the policy, or bring the one of that name to this state: its default version is replaced in place.
 
     With its path its ARN changes; it stays attached to what it was attached to, and stays the boundary it was.
     """
-    key = name.lower()
-    same = (managed_policies.c.account == account) & (managed_policies.c.name_key == key)
-    known = connection.execute(select(managed_policies.c.arn).where(same)).scalar()
-    values = {"name": name, "path": path, "arn": arn, "document": document, "declared": declared, "updated_at": now}
+    known = find_managed_policy_by_name(connection, account, name)
     if known is None:
-        fresh = {"id": new_id, "account": account, "name_key": key, "tags": {}, "created_at": now}
-        connection.execute(insert(managed_policies).values(**fresh, **values))
+        made = PolicyRecord(new_id, account, name, path, arn, "", {}, 1, 1, declared, now, now)
+        insert_managed_policy(connection, made, document)
         return
-    attached = policy_attachments.c.policy_arn == known  # detached meanwhile: the database holds on to the old ARN
+    if find_policy(connection, known.arn) != document:
+        replace_default_version(connection, known.id, Version(known.default_version, document, now))
+    attached = policy_attachments.c.policy_arn == known.arn  # detached meanwhile: the database holds on to the old ARN
     holders = list(connection.execute(select(policy_attachments.c.entity_id).where(attached)).scalars())
     connection.execute(delete(policy_attachments).where(attached))
-    connection.execute(update(managed_policies).where(same).values(**values))
+    values = {"name": name, "path": path, "arn": arn, "declared": declared}
+    connection.execute(update(managed_policies).where(managed_policies.c.id == known.id).values(**values))
     for holder in holders:
         connection.execute(insert(policy_attachments).values(entity_id=holder, policy_arn=arn))
-    bounded = entities.c.permissions_boundary == known
+    bounded = entities.c.permissions_boundary == known.arn
     connection.execute(update(entities).where(bounded).values(permissions_boundary=arn))
+
+
+def put_product_policy(connection: Connection, policy: PolicyRecord, document: str, *, versions: int) -> bool:
+    """Make a policy that the product brings along, or give it a new version; whether anything was to do.
+
+    Of its versions the newest ``versions`` are kept.
+    """
+    known = find_managed_policy(connection, policy.arn)
+    if known is None:
+        insert_managed_policy(connection, policy, document)
+        return True
+    if find_policy(connection, policy.arn) == document:
+        return False
+    newest = Version(known.last_version + 1, document, policy.updated_at)
+    add_version(connection, known.id, newest)
+    set_default_version(connection, known.id, newest)
+    for old in list_versions(connection, known.id)[versions:]:
+        delete_version(connection, known.id, old.number)
+    return True
 
 
 def delete_declared_policies(connection: Connection, *, keep: Iterable[str]) -> list[str]:

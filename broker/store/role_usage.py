@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from sqlalchemy import Connection, select
 
 from broker.store.tables import usages
@@ -13,3 +15,10 @@ def find_role_usage(connection: Connection, role_id: str) -> tuple[int, str] | N
     last = select(table.used_at, table.region).where(table.subject == role_id).order_by(table.used_at.desc()).limit(1)
     row = connection.execute(last).first()
     return None if row is None else (int(row[0]), str(row[1]))
+
+
+def role_usages(connection: Connection, role_ids: Iterable[str]) -> Mapping[str, tuple[int, str]]:
+    """The same of each role of a page; those that nobody used are left out."""
+    table = usages.c
+    rows = select(table.subject, table.used_at, table.region).where(table.subject.in_(list(role_ids)))
+    return {subject: (used_at, region) for subject, used_at, region in connection.execute(rows.order_by(table.used_at))}

@@ -62,6 +62,7 @@ entities = Table(
     Column("declared", Boolean, nullable=False, default=False),
     Column("created_at", BigInteger, nullable=False),
     UniqueConstraint("account", "kind", "name_key"),
+    Index("ix_entities_permissions_boundary", "permissions_boundary", "account"),
 )
 """What policies can be attached to. ``name_key`` is the name in lower case: names are unique without regard to case."""
 

@@ -14,7 +14,7 @@ from broker.catalog import RoleView
 from broker.credentials.durations import role_session_seconds
 from broker.credentials.issuer import packed_policy_size
 from broker.credentials.session_token import MAX_TOKEN_CHARACTERS
-from broker.domain.arn import ACCOUNT_ID, Arn, assumed_role_arn
+from broker.domain.arn import ACCOUNT_ID, PRODUCT_ACCOUNT, Arn, assumed_role_arn
 from broker.domain.credentials import Credentials
 from broker.domain.role import Role
 from broker.domain.session import PolicyDescriptor, Session, Tag
@@ -224,13 +224,14 @@ class IssuedSession:
 def check_managed_policies(
     services: Services, policy_text: str | None, policy_arns: Sequence[str], account: str
 ) -> None:
-    """Managed session policies must exist in the session's account, and count into the size limit.
+    """Managed session policies must be of the session's account or the product's, and count into the size limit.
 
     Raises ValidationFailed.
     """
     size = len(policy_text or "")
     for arn in policy_arns:
-        policy = services.catalog.managed_policy(arn) if arn.split(":", 5)[4:5] == [account] else None
+        usable = arn.split(":", 5)[4:5] in ([account], [PRODUCT_ACCOUNT])
+        policy = services.catalog.managed_policy(arn) if usable else None
         if policy is None:
             raise ValidationFailed(f"The policy {arn} does not exist in the session's account or is not attachable.")
         size += policy.size

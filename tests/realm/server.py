@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -80,17 +81,31 @@ class BrokerServer:
     environment: Mapping[str, str] = field(default_factory=dict)
     scheme: str = "http"
     command: tuple[str | Path, ...] = (BIN / "accredit",)
+    store_url: str = ""
+    joins: BrokerServer | None = None
+    """Another node of the same store: this one gets copies of its configuration and master key."""
 
     def __post_init__(self) -> None:
         self.directory = self.home / "data"
         self.log_file = self.home / "server.log"
-        answer = json.loads(accredit("init", self.directory, "--account-id", ACCOUNT, "--json"))
-        self.root = Keys(answer["access_key_id"], answer["secret_access_key"])
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._clients: list[Any] = []
+        if self.joins is not None:
+            self._join(self.joins)
+            return
+        options = ["--account-id", ACCOUNT, "--json", *(["--store-url", self.store_url] if self.store_url else [])]
+        answer = json.loads(accredit("init", self.directory, *options, environment=self.environment))
+        self.root = Keys(answer["access_key_id"], answer["secret_access_key"])
         self._write_settings()
         self.add(self.objects)
+
+    def _join(self, other: BrokerServer) -> None:
+        self.root, self.store_url, self.environment = other.root, other.store_url, other.environment
+        self.directory.mkdir(mode=0o700)
+        for path in other.directory.iterdir():
+            if path.name != "revision.counter":
+                shutil.copy2(path, self.directory)
 
     @property
     def host(self) -> str:
@@ -182,11 +197,27 @@ class BrokerServer:
 
     def events(self, request_id: str = "", **fields: object) -> list[dict[str, Any]]:
         """The audit events on disk at this moment, the oldest first: all, or those of a request, or with fields."""
-        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)) as connection:
-            texts = connection.execute("SELECT record FROM audit_events ORDER BY sequence").fetchall()
+        texts = self.query("SELECT record FROM audit_events ORDER BY sequence")
         wanted = {"requestID": request_id, **fields} if request_id else fields
         found = (json.loads(text) for (text,) in texts)
         return [event for event in found if wanted.items() <= event.items()]
+
+    def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """What the store answers, whichever it is; a parameter is a ``?``."""
+        with contextlib.closing(self._connect()) as connection:
+            return list(connection.execute(statement, parameters).fetchall())
+
+    def _connect(self) -> Any:
+        if not self.store_url:
+            return sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)
+        import psycopg
+
+        class Cursor(psycopg.Cursor[Any]):
+            def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+                return super().execute(query.replace("?", "%s"), params, **options)
+
+        url, password = self.store_url.replace("+psycopg", "", 1), self.environment.get("ACCREDIT_STORE_PASSWORD")
+        return psycopg.connect(url, password=password, cursor_factory=Cursor)
 
     def event(self, request_id: str) -> dict[str, Any]:
         """The one event of a request; for a read-only call it may take 100 ms to be on disk."""

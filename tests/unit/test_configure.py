@@ -15,7 +15,9 @@ from broker.errors import ConfigurationError
 from broker.settings import load_settings
 from broker.store.access_keys import AccessKeyRow, put_access_key
 from broker.store.engine import Database
-from broker.store.schema import migrate
+from broker.store.managed_policies import find_managed_policy
+from broker.store.policies import find_policy
+from broker.store.policy_versions import list_versions
 from broker.store.tables import access_keys, audit_events, entities, identity_providers
 
 MASTER = b"m" * 32
@@ -59,14 +61,6 @@ ENVIRON = {"CI_SECRET": "s" * 40}
 def _check(tmp_path: Path, text: str, environ: dict[str, str] = ENVIRON):
     (tmp_path / "accredit.toml").write_text(text)
     return check_configuration(load_settings(tmp_path, environ), MASTER, environ)
-
-
-@pytest.fixture
-def database(tmp_path: Path):
-    opened = Database("sqlite:///test.db", tmp_path)
-    migrate(opened)
-    yield opened
-    opened.close()
 
 
 def test_declared_objects_exist(tmp_path: Path, database: Database) -> None:
@@ -119,6 +113,18 @@ def test_a_change_of_the_file_reaches_a_cached_role(tmp_path: Path, database: Da
     assert second is not None
     assert second.role.tags == {"env": "live"}
     assert second.role.role_id == first.role.role_id
+
+
+def test_a_declared_policy_and_its_version_stay_in_step(tmp_path: Path, database: Database) -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:policy/all"
+    for text in (GOOD, GOOD.replace("sts:*", "sts:Get*"), GOOD):
+        apply_configuration(database, _check(tmp_path, text), MASTER)
+        with database.read() as connection:
+            policy = find_managed_policy(connection, arn)
+            assert policy is not None
+            assert [(version.number, version.document) for version in list_versions(connection, policy.id)] == [
+                (1, find_policy(connection, arn))
+            ]
 
 
 def test_a_missing_boundary_denies_everything(tmp_path: Path, database: Database) -> None:

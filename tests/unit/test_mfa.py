@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pyotp
 import pytest
@@ -18,7 +17,6 @@ from broker.store.accounts import put_account
 from broker.store.engine import Database
 from broker.store.entities import put_entity
 from broker.store.mfa_devices import MfaDevice, put_mfa_device
-from broker.store.schema import migrate
 
 ACCOUNT = "123456789012"
 SERIAL = f"arn:aws:iam::{ACCOUNT}:mfa/phone"
@@ -31,9 +29,8 @@ ROOT = Principal(PrincipalKind.ROOT, ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", AC
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database("sqlite:///accredit.db", tmp_path)
-    migrate(made)
+def database(open_store: Callable[..., Database]) -> Database:
+    made = open_store()
     with made.change() as connection:
         put_account(connection, ACCOUNT, "", 0)
         put_entity(
@@ -52,8 +49,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
         for serial, owner in ((SERIAL, "AIDAALICE"), (ROOTS, None)):
             device = MfaDevice(serial, ACCOUNT, owner, seal_seed(MASTER, serial, SEED))
             put_mfa_device(connection, device, declared=True, now=0)
-    yield made
-    made.close()
+    return made
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +11,6 @@ from broker.domain.session import Session
 from broker.revocations import Revocations
 from broker.store.engine import Database
 from broker.store.revocations import Revocation, RevocationKind, delete_revocations, put_revocation
-from broker.store.schema import migrate
 
 A, B = "123456789012", "210987654321"
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
@@ -30,14 +27,6 @@ SESSION = Session(
     subject=(PROVIDER, "job:1"),
     source_account=A,
 )
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database("sqlite:///accredit.db", tmp_path)
-    migrate(made)
-    yield made
-    made.close()
 
 
 def _revoke(database: Database, *rows: Revocation) -> Revocations:

@@ -92,6 +92,13 @@ def test_a_variable_that_holds_a_secret_is_no_setting(tmp_path: Path) -> None:
     assert _load(tmp_path, text, ACCREDIT_U_SECRET="s" * 40).user[0].access_key[0].secret_env == "ACCREDIT_U_SECRET"
 
 
+def test_the_stores_password_is_no_setting(tmp_path: Path) -> None:
+    settings = _load(tmp_path, "", ACCREDIT_STORE_PASSWORD="s3cret", ACCREDIT_STORE_URL="postgresql+psycopg://u@h/d")
+    assert "s3cret" not in repr(settings)
+    with pytest.raises(ConfigurationError, match="password"):
+        _load(tmp_path, "[store]\npassword = 'in the file'\n")
+
+
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="accredit init"):
         load_settings(tmp_path, {})

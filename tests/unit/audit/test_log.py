@@ -2,7 +2,7 @@
 
 import threading
 import time
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import select
@@ -12,7 +12,6 @@ from broker.audit.log import _MAX_BACKLOG_CHARACTERS, AuditLog
 from broker.errors import AuditUnavailable
 from broker.store.audit_events import Appender
 from broker.store.engine import Database
-from broker.store.schema import migrate
 from broker.store.tables import audit_events
 
 
@@ -35,11 +34,8 @@ class FailingAppender(Appender):
 
 
 @pytest.fixture
-def database(tmp_path: Path):
-    opened = Database("sqlite:///test.db", tmp_path, connections=20)
-    migrate(opened)
-    yield opened
-    opened.close()
+def database(open_store: Callable[..., Database]) -> Database:
+    return open_store(connections=20)
 
 
 @pytest.fixture

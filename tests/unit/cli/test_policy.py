@@ -310,7 +310,7 @@ def test_cases_are_decided_by_the_engine(tmp_path: Path, cases: str, answer: str
         (CASE.replace('"good.json"', "[]"), "identity is an empty list"),
         (CASE.replace('"good.json"', "7"), "identity policy: The policy must be an object"),
         (CASE.replace('"good.json"', "{Version = 2012-10-17}"), "identity must be the name of a file, or a policy"),
-        (CASE.replace("policies.identity", "policies.identity" + ".a" * 50_000), "identity must be the name of a file"),
+        (CASE.replace("policies.identity", "policies.identity" + ".a" * 50_000), "nested too deeply"),
         (CASE + 'policies.boundary = ["good.json", "good.json"]', "one boundary policy only"),
         (CASE + 'policies.trust = "good.json"', "good.json: Resource is not allowed in a trust policy"),
     ],

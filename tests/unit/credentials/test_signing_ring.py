@@ -1,8 +1,7 @@
 """The signing keys: published before they sign, until nothing they signed can be valid; sealed; an account's own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import jwt
 import pytest
@@ -20,7 +19,6 @@ from broker.credentials.signing_ring import (
 from broker.store.accounts import put_account
 from broker.store.engine import Database
 from broker.store.outbound_federation import OutboundFederation, put_outbound_federation
-from broker.store.schema import migrate
 from broker.store.signing_keys import list_signing_keys
 from broker.store.tables import signing_keys
 
@@ -37,14 +35,12 @@ def at(seconds: float) -> datetime:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database("sqlite:///test.db", tmp_path)
-    migrate(opened)
+def database(open_store: Callable[..., Database]) -> Database:
+    opened = open_store()
     with opened.change() as connection:
         put_account(connection, ONE, "", 0)
         put_account(connection, TWO, "", 0)
-    yield opened
-    opened.close()
+    return opened
 
 
 @pytest.fixture
@@ -228,19 +224,18 @@ def test_a_disabled_accounts_keys_stay_for_as_long_as_its_tokens(ring: SigningRi
     assert signer(ring, at(50_000)) == kid
 
 
-def test_another_workers_change_is_seen_at_once(ring: SigningRing, database: Database, tmp_path: Path) -> None:
-    """Another process of the same node: an engine of its own over the same files."""
+def test_another_workers_change_is_seen_at_once(
+    ring: SigningRing, database: Database, open_store: Callable[..., Database]
+) -> None:
+    """Another process of the same node: an engine of its own over the same store."""
     switch(database, ONE, True)
     old = add(ring, database)
     assert signer(ring, NOW) == old
-    other = Database("sqlite:///test.db", tmp_path)
-    try:
-        new = add(SigningRing(other, MASTER), other, at(1000))
-        assert published(ring, at(1000)) == {old, new}
-        switch(other, ONE, False, at(1001))
-        assert not ring.is_enabled(ONE)
-    finally:
-        other.close()
+    other = open_store()
+    new = add(SigningRing(other, MASTER), other, at(1000))
+    assert published(ring, at(1000)) == {old, new}
+    switch(other, ONE, False, at(1001))
+    assert not ring.is_enabled(ONE)
 
 
 def test_unknown_accounts_are_not_remembered(ring: SigningRing) -> None:

@@ -29,10 +29,12 @@ def _policy(**statement: object) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", **statement}})
 
 
-def _configure(tmp_path: Path, *, path: str) -> None:
+def _configure(tmp_path: Path, store_url: str, *, path: str) -> None:
     trust = _policy(Principal={"AWS": "*"}, Action="sts:AssumeRole")
     (tmp_path / "accredit.toml").write_text(
         f"""
+[store]
+url = "{store_url}"
 [[account]]
 id = "{ACCOUNT}"
 [[role]]
@@ -47,7 +49,7 @@ name = "aud"
 trust_policy = '{trust}'
 """
     )
-    database = Database("sqlite:///accredit.db", tmp_path)
+    database = Database(store_url, tmp_path)
     migrate(database)
     settings = load_settings(tmp_path, {})
     apply_configuration(database, check_configuration(settings, MASTER, {}), MASTER)
@@ -57,8 +59,8 @@ trust_policy = '{trust}'
 
 
 @pytest.fixture
-def services(tmp_path: Path):
-    _configure(tmp_path, path="/")
+def services(tmp_path: Path, store_url: str):
+    _configure(tmp_path, store_url, path="/")
     made = build_services(Prepared(load_settings(tmp_path, {}), MASTER))
     yield made
     made.audit.close()
@@ -105,11 +107,11 @@ def test_a_session_of_a_lost_role_is_denied_even_where_a_trust_policy_lets_every
         authorize(services, caller, "sts:GetAccessKeyInfo", "*")
 
 
-def test_moving_the_role_does_not_widen_a_narrowed_session(services: Services, tmp_path: Path) -> None:
+def test_moving_the_role_does_not_widen_a_narrowed_session(services: Services, tmp_path: Path, store_url: str) -> None:
     narrowed = _caller(services, session_policy=_policy(Action="s3:*", Resource="*"))
     with pytest.raises(AccessDenied):
         authorize(services, narrowed, "sts:GetAccessKeyInfo", "*")
-    _configure(tmp_path, path="/team/")
+    _configure(tmp_path, store_url, path="/team/")
     with pytest.raises(AccessDenied):
         assume_role(services, narrowed, role_arn=f"arn:aws:iam::{ACCOUNT}:role/aud", role_session_name="s2")
 

@@ -74,11 +74,11 @@ def configuration(roles: dict[str, tuple[str, str]], managed: dict[str, str]) ->
     return "\n".join(parts)
 
 
-def configure(directory: Path, text: str) -> None:
-    (directory / "accredit.toml").write_text(text)
+def configure(directory: Path, text: str, store_url: str) -> None:
+    (directory / "accredit.toml").write_text(f'[store]\nurl = "{store_url}"\n{text}')
     settings = load_settings(directory, {})
     declaration = check_configuration(settings, MASTER, {})
-    database = Database("sqlite:///accredit.db", directory)
+    database = Database(store_url, directory)
     migrate(database)
     apply_configuration(database, declaration, MASTER)
     with database.change() as connection:
@@ -87,8 +87,8 @@ def configure(directory: Path, text: str) -> None:
 
 
 @pytest.fixture
-def services(tmp_path: Path) -> Iterator[Services]:
-    configure(tmp_path, configuration(ROLES, MANAGED))
+def services(tmp_path: Path, store_url: str) -> Iterator[Services]:
+    configure(tmp_path, configuration(ROLES, MANAGED), store_url)
     made = build_services(Prepared(load_settings(tmp_path, {}), MASTER))
     yield made
     made.audit.close()
@@ -203,12 +203,14 @@ def test_sts_03_a_session_policy_that_is_none_is_refused(
         assume(services, caller(services), **arguments)
 
 
-def test_sts_03_a_managed_session_policy_that_is_gone_denies(services: Services, tmp_path: Path) -> None:
+def test_sts_03_a_managed_session_policy_that_is_gone_denies(
+    services: Services, tmp_path: Path, store_url: str
+) -> None:
     wide = PolicyDescriptor(f"arn:aws:iam::{ACCOUNT}:policy/wide")
-    configure(tmp_path, configuration(ROLES, {"wide": policy(ALL)}))
+    configure(tmp_path, configuration(ROLES, {"wide": policy(ALL)}), store_url)
     held = assume(services, caller(services), policy_arns=[wide])
     assert assume(services, chained(services, held), "first").credentials
-    configure(tmp_path, configuration(ROLES, MANAGED))
+    configure(tmp_path, configuration(ROLES, MANAGED), store_url)
     with pytest.raises(AccessDenied):
         assume(services, chained(services, held), "first")
 
@@ -232,7 +234,7 @@ def test_sts_06_a_role_is_found_by_its_exact_name_alone(services: Services, role
 def test_sts_06_role_names_are_unique_without_regard_to_case(tmp_path: Path) -> None:
     both = {"second": ROLES["second"], "Second": ROLES["second"]}
     with pytest.raises(ConfigurationError, match="declared twice"):
-        configure(tmp_path, configuration(both, {}))
+        configure(tmp_path, configuration(both, {}), "sqlite:///accredit.db")
 
 
 def test_sts_06_tag_keys_are_unique_without_regard_to_case(services: Services) -> None:

@@ -119,12 +119,14 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("user_id", "replaced_at", "password_hash", name=op.f("pk_old_passwords")),
     )
+    op.create_index("ix_entities_permissions_boundary", "entities", ["permissions_boundary", "account"], unique=False)
     op.create_index("ix_access_keys_user_id", "access_keys", ["user_id"], unique=False)
     op.create_index("ix_mfa_devices_user_id", "mfa_devices", ["user_id"], unique=False)
     op.create_index("ix_policy_attachments_policy_arn", "policy_attachments", ["policy_arn"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_index("ix_entities_permissions_boundary", table_name="entities")
     op.drop_index("ix_policy_attachments_policy_arn", table_name="policy_attachments")
     op.drop_index("ix_mfa_devices_user_id", table_name="mfa_devices")
     op.drop_index("ix_access_keys_user_id", table_name="access_keys")
