@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from flask import Flask
 
+from broker.assertion_claims import AssertionClaims
 from broker.audit.journal import replay
 from broker.audit.log import AuditLog
 from broker.aws.endpoint import AwsEndpoint
@@ -27,6 +29,7 @@ from broker.issuer_pages import issuer_pages
 from broker.mfa import MfaVerifier
 from broker.provider_pool import ProviderPool
 from broker.revocations import Revocations
+from broker.saml_providers import unseal_private_key
 from broker.services import Services
 from broker.settings import Settings, load_settings
 from broker.store.schema import migrate
@@ -76,7 +79,8 @@ def build_services(prepared: Prepared) -> Services:
         signing=SigningRing(database, master_key),
         issuer=CredentialIssuer(ring),
         mfa=MfaVerifier(database, master_key),
-        providers=_provider_pool(settings),
+        providers=_provider_pool(settings, master_key),
+        claims=AssertionClaims(database),
         audit=AuditLog(database, read_flush_seconds=settings.audit.read_flush_milliseconds / 1000),
         usage=UsageLog(database),
         passwords=Passwords(),
@@ -84,7 +88,7 @@ def build_services(prepared: Prepared) -> Services:
     )
 
 
-def _provider_pool(settings: Settings) -> ProviderPool:
+def _provider_pool(settings: Settings, master_key: bytes) -> ProviderPool:
     """Half of a worker's threads may wait for issuers, so that one that hangs never holds up the rest."""
     fetch = settings.fetch
     fetcher = Fetcher(
@@ -93,7 +97,8 @@ def _provider_pool(settings: Settings) -> ProviderPool:
         timeout_seconds=fetch.timeout_seconds,
     )
     gate = FetchGate(settings.server.threads // 2)
-    return ProviderPool(Surroundings(fetcher, gate, fetch.keys_fresh_seconds, 2 * fetch.timeout_seconds))
+    unseal = partial(unseal_private_key, master_key)
+    return ProviderPool(Surroundings(fetcher, gate, fetch.keys_fresh_seconds, 2 * fetch.timeout_seconds, unseal))
 
 
 def create_app(prepared: Prepared) -> Flask:

@@ -42,7 +42,7 @@ def authorize(
     request = AccessRequest(identity.principal, action, resource, identity.principal.account, context)
     policies = identity.policy_set()
     if granted is not None:
-        policies = replace(policies, identity=(*policies.identity, granted))
+        policies = structs.replace(policies, identity=(*policies.identity, granted))
     decision = decide(request, policies)
     if not decision.allowed:
         sentence = f"{unauthorized(identity.principal, action, resource)} {decision.sentence()}"

@@ -25,7 +25,7 @@ from broker.store.engine import Database
 from broker.store.entities import Kind
 from broker.store.entity_policies import PolicyText
 from broker.store.identity_policies import get_identity_policies
-from broker.store.identity_providers import ProviderRecord, find_provider
+from broker.store.identity_providers import ProviderRecord, find_provider, find_provider_by_arn
 from broker.store.policies import find_policy
 from broker.store.roles import find_role
 from broker.store.users import find_user
@@ -96,8 +96,12 @@ class Catalog:
         return self._get(("key", access_key_id), lambda connection: self._access_key(connection, access_key_id))
 
     def identity_provider(self, account: str, issuer: str) -> ProviderRecord | None:
-        """The provider that ``account`` registered for exactly this issuer."""
+        """The OpenID Connect provider that ``account`` registered for exactly this issuer."""
         return self._get(("provider", account, issuer), lambda connection: find_provider(connection, account, issuer))
+
+    def provider(self, arn: str) -> ProviderRecord | None:
+        """The identity provider of this ARN, of whatever kind."""
+        return self._get(("provider-arn", arn), lambda connection: find_provider_by_arn(connection, arn))
 
     def managed_policy(self, arn: str) -> ManagedPolicy | None:
         """The managed policy of this ARN, as an identity or session policy."""

@@ -23,7 +23,15 @@ from broker.audit.event import CallRecord, render
 from broker.credentials.durations import ROLE_MAXIMUM_SECONDS, ROLE_MINIMUM_MAXIMUM_SECONDS
 from broker.credentials.keyids import POLICY_ID, ROLE_ID, USER_ID, account_of, derived_access_key_id, new_unique_id
 from broker.credentials.long_term import seal_secret
-from broker.domain.arn import ACCOUNT_ID, mfa_device_arn, oidc_provider_arn, policy_arn, role_arn, user_arn
+from broker.domain.arn import (
+    ACCOUNT_ID,
+    mfa_device_arn,
+    oidc_provider_arn,
+    policy_arn,
+    role_arn,
+    saml_provider_arn,
+    user_arn,
+)
 from broker.errors import BrokerError, ConfigurationError
 from broker.identifiers import new_uuid
 from broker.issuer_urls import check_issuer
@@ -38,12 +46,15 @@ from broker.policy.quotas import (
 )
 from broker.product_policies import product_policy_arns, put_product_policies
 from broker.provider_files import check_authority, check_jwks
+from broker.saml_providers import make_saml_record, seal_private_key
 from broker.settings import (
     AccessKeyEntry,
     IdentityProviderEntry,
     InlinePolicyEntry,
+    OidcProviderEntry,
     PolicyEntry,
     RoleEntry,
+    SamlProviderEntry,
     Settings,
     UserEntry,
 )
@@ -66,6 +77,7 @@ from broker.store.roles import put_role_details
 
 _NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 _POLICY_NAME = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
+_PROVIDER_NAME = re.compile(r"[\w.-]{1,128}", re.ASCII)
 _PATH = re.compile(r"/(?:[!-~]{1,510}/)?")
 _SECRET_MINIMUM = 16
 
@@ -358,6 +370,31 @@ class _Reader:
         return found
 
     def provider(self, entry: IdentityProviderEntry) -> ProviderRecord:
+        return self._oidc_provider(entry) if isinstance(entry, OidcProviderEntry) else self._saml_provider(entry)
+
+    def _saml_provider(self, entry: SamlProviderEntry) -> ProviderRecord:
+        where = f"[[identity_provider]] {entry.name}"
+        account = self._account(entry.account, where)
+        if not _PROVIDER_NAME.fullmatch(entry.name):
+            raise ConfigurationError(f"{where}: a provider's name has letters, digits and ._- alone, 128 at most")
+        options = msgspec.to_builtins(entry)
+        for name in ("kind", "account", "name", "metadata_file", "private_key_files"):
+            options.pop(name)
+        options["audiences"] = list(entry.audiences) or [self._settings.saml_entity_id(account, entry.name)]
+        options["acs_urls"] = list(entry.acs_urls) or [self._settings.saml_acs_url(account, entry.name)]
+        metadata = self._text(where, entry.metadata_file)
+        with _naming(where):
+            options["sealed_private_keys"] = [
+                self._sealed_key(where, saml_provider_arn(account, entry.name), file)
+                for file in entry.private_key_files
+            ]
+            return make_saml_record(account, entry.name, metadata, datetime.now(UTC), options)
+
+    def _sealed_key(self, where: str, arn: str, file: str) -> str:
+        self._check_private(where, file)
+        return seal_private_key(self._master_key, arn, self._text(where, file))
+
+    def _oidc_provider(self, entry: OidcProviderEntry) -> ProviderRecord:
         where = f"[[identity_provider]] {entry.issuer}"
         account = self._account(entry.account, where)
         if not entry.client_ids:
@@ -370,7 +407,7 @@ class _Reader:
         settings["jwks"] = self._usable(where, entry.jwks_file, check_jwks)
         settings["ca"] = self._usable(where, entry.ca_file, check_authority)
         arn = oidc_provider_arn(account, entry.issuer)
-        return ProviderRecord(arn, account, entry.kind, entry.issuer, settings)
+        return ProviderRecord(arn, account, "oidc", entry.issuer, settings)
 
     def _usable(self, where: str, name: str, check: Callable[[str], None]) -> str | None:
         """The text of a provider's file, if there is one."""

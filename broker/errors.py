@@ -110,6 +110,10 @@ class InvalidIdentity(BrokerError):
     """The external identity's token is not acceptable."""
 
 
+class AssertionReplayed(BrokerError):
+    """The assertion was used before."""
+
+
 class InvalidClientToken(BrokerError):
     """The access key id or the session token is not known, not valid or not active."""
 

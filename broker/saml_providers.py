@@ -1,62 +1,49 @@
 """SAML providers as they are registered: can the metadata be used, and what their record keeps.
 
-Of the metadata no more is read than who it is of, and until when it is good. Nothing is fetched. A document type, which
-could define entities, is refused before anything is parsed.
+Whoever registers one, the configuration file or an administrator by API, calls these functions.
 """
 
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
-from xml.etree import ElementTree
 
-from broker.credentials.private_keys import check_rsa_private_key
-from broker.credentials.sealing import seal
+from broker.credentials.sealing import seal, unseal
 from broker.domain.arn import saml_provider_arn
 from broker.errors import ValidationFailed
 from broker.store.identity_providers import ProviderRecord
+from providers.errors import ProviderError
+from providers.saml.checks import MAX_SKEW_SECONDS
+from providers.saml.encryption import load_private_key
+from providers.saml.metadata import IdpMetadata, parse_metadata
 
-DEFAULTS: Mapping[str, Any] = {"assertion_encryption": "Allowed", "sealed_private_keys": []}
+DEFAULTS: Mapping[str, Any] = {
+    "clock_skew_seconds": MAX_SKEW_SECONDS,
+    "max_lifetime_seconds": 86_400,
+    "max_authentication_age_seconds": 604_800,
+    "replay": "once-per-role",
+    "reuse_seconds": 300,
+    "assertion_encryption": "Allowed",
+    "allow_sha1": False,
+    "allow_rsa_1_5": False,
+    "allow_cbc": False,
+    "sealed_private_keys": [],
+}
 """What a record's settings hold besides ``metadata``, ``audiences`` and ``acs_urls``."""
-_MD = "{urn:oasis:names:tc:SAML:2.0:metadata}"
-_CERTIFICATE = ".//{http://www.w3.org/2000/09/xmldsig#}X509Certificate"
-_ENTITY_ID = re.compile(r"[!-~]{1,1024}")
-
-
-@dataclass(frozen=True, slots=True)
-class IdpMetadata:
-    """What is read of it. ``valid_until`` (aware UTC): the document says that it must not be used from then on."""
-
-    entity_id: str
-    valid_until: datetime | None
+_LONGEST_REUSE_SECONDS = 300
 
 
 def read_saml_metadata(text: str, now: datetime) -> IdpMetadata:
-    """Entity id and end of a metadata document that is to be registered. Raises ValidationFailed."""
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise _unusable("a document type definition")
+    """Entity id, certificates and end of a metadata document that is to be registered. Raises ValidationFailed."""
     try:
-        root = ElementTree.fromstring(text)  # noqa: S314  # there is no document type: see above
-    except (ElementTree.ParseError, ValueError) as error:
-        raise _unusable(f"no XML: {error}") from None
-    entity = root if root.tag == f"{_MD}EntityDescriptor" else root.find(f"{_MD}EntityDescriptor")
-    role = None if entity is None else entity.find(f"{_MD}IDPSSODescriptor")
-    if entity is None or role is None:
-        raise _unusable("it describes no identity provider")
-    if role.find(_CERTIFICATE) is None:
-        raise _unusable("it has no certificate")
-    entity_id = entity.get("entityID", "")
-    if not _ENTITY_ID.fullmatch(entity_id):
-        raise _unusable("entityID is missing, too long or no URI")
-    ends = [_time(end) for one in (entity, role) if (end := one.get("validUntil"))]
-    until = min(ends, default=None)
-    if until is not None and until <= now:
-        raise ValidationFailed(f"the metadata was valid until {until:%Y-%m-%d}")
-    return IdpMetadata(entity_id, until)
+        metadata = parse_metadata(text)
+    except ProviderError as error:
+        raise ValidationFailed(f"the metadata cannot be used: {error.detail}") from None
+    if metadata.valid_until is not None and metadata.valid_until <= now:
+        raise ValidationFailed(f"the metadata was valid until {metadata.valid_until:%Y-%m-%d}")
+    return metadata
 
 
 def make_saml_record(
@@ -68,23 +55,35 @@ def make_saml_record(
     """
     found = read_saml_metadata(metadata, now)
     kept = {**DEFAULTS, **settings, "metadata": metadata}
+    _check(kept)
     return ProviderRecord(saml_provider_arn(account, name), account, "saml", found.entity_id, kept)
 
 
 def seal_private_key(master_key: bytes, provider_arn: str, pem: str) -> str:
     """A private key that opens encrypted assertions, as a record keeps it. Raises ValidationFailed."""
-    check_rsa_private_key(pem)
-    purpose = b"saml-private-key\x00" + provider_arn.encode()
-    return base64.b64encode(seal(master_key, pem.encode(), purpose=purpose)).decode()
-
-
-def _time(text: str) -> datetime:
     try:
-        found = datetime.fromisoformat(text)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise _unusable("validUntil is no time") from None
+        load_private_key(pem)
+    except (ValueError, TypeError) as error:  # TypeError: it has a password
+        raise ValidationFailed(f"the private key cannot be used: {error}") from None
+    return base64.b64encode(seal(master_key, pem.encode(), purpose=_purpose(provider_arn))).decode()
 
 
-def _unusable(detail: str) -> ValidationFailed:
-    return ValidationFailed(f"the metadata cannot be used: {detail[:256]}")
+def unseal_private_key(master_key: bytes, provider_arn: str, sealed: str) -> str:
+    return unseal(master_key, base64.b64decode(sealed), purpose=_purpose(provider_arn)).decode()
+
+
+def _check(settings: Mapping[str, Any]) -> None:
+    if not settings["audiences"] or not settings["acs_urls"]:
+        raise ValidationFailed("audiences and acs_urls must not be empty")
+    if not 0 <= settings["clock_skew_seconds"] <= MAX_SKEW_SECONDS:
+        raise ValidationFailed(f"clock_skew_seconds must be between 0 and {MAX_SKEW_SECONDS}")
+    if settings["max_lifetime_seconds"] < 1 or settings["max_authentication_age_seconds"] < 1:
+        raise ValidationFailed("max_lifetime_seconds and max_authentication_age_seconds must be at least 1")
+    if not 0 < settings["reuse_seconds"] <= _LONGEST_REUSE_SECONDS:
+        raise ValidationFailed(f"reuse_seconds must be between 1 and {_LONGEST_REUSE_SECONDS}")
+    if settings["assertion_encryption"] == "Required" and not settings["sealed_private_keys"]:
+        raise ValidationFailed("assertion_encryption is Required, but there is no private key")
+
+
+def _purpose(provider_arn: str) -> bytes:
+    return b"saml-private-key\x00" + provider_arn.encode()

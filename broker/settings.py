@@ -222,13 +222,12 @@ class UserEntry(_Section, frozen=True):
     tags: dict[str, str] = {}
 
 
-class IdentityProviderEntry(_Section, frozen=True):
+class OidcProviderEntry(_Section, frozen=True, tag_field="kind", tag="oidc"):
     """``[[identity_provider]]``: an OpenID Connect issuer that roles may trust."""
 
     issuer: str
     client_ids: tuple[str, ...]
     account: str = ""
-    kind: Literal["oidc"] = "oidc"
     jwks_file: str = ""
     """The issuer's JWKS as a file, for issuers that cannot be reached; nothing is fetched then."""
     ca_file: str = ""
@@ -237,6 +236,34 @@ class IdentityProviderEntry(_Section, frozen=True):
     leeway_seconds: int = 60
     max_lifetime_seconds: int = 86_400
     allow_several_audiences: bool = False
+
+
+class SamlProviderEntry(_Section, frozen=True, tag_field="kind", tag="saml"):
+    """``[[identity_provider]]`` with ``kind = "saml"``: a SAML 2.0 identity provider that roles may trust."""
+
+    name: str
+    metadata_file: str
+    account: str = ""
+    audiences: tuple[str, ...] = ()
+    """What it calls us; ``Settings.saml_entity_id`` when empty."""
+    acs_urls: tuple[str, ...] = ()
+    """Where it may deliver to (Recipient, Destination); ``Settings.saml_acs_url`` when empty."""
+    clock_skew_seconds: int = 60
+    max_lifetime_seconds: int = 86_400
+    max_authentication_age_seconds: int = 604_800
+    """How long ago the person may have signed in at the provider."""
+    replay: Literal["once-per-role", "once", "window"] = "once-per-role"
+    """How often an assertion counts; ``window``: again for the same role within ``reuse_seconds``."""
+    reuse_seconds: int = 300
+    assertion_encryption: Literal["Allowed", "Required"] = "Allowed"
+    private_key_files: tuple[str, ...] = ()
+    """RSA keys (PEM, mode 0600) that open encrypted assertions; several while they roll over."""
+    allow_sha1: bool = False
+    allow_rsa_1_5: bool = False
+    allow_cbc: bool = False
+
+
+IdentityProviderEntry = OidcProviderEntry | SamlProviderEntry
 
 
 class Settings(_Section, frozen=True):
@@ -297,6 +324,9 @@ def load_settings(directory: Path, environ: Mapping[str, str] | None = None) -> 
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: {error}") from None
     _override(raw, os.environ if environ is None else environ)
+    for provider in raw.get("identity_provider", ()):
+        if isinstance(provider, dict):
+            provider.setdefault("kind", "oidc")
     try:
         settings = msgspec.convert({**raw, "directory": directory}, Settings, strict=True, dec_hook=_decode)
     except msgspec.ValidationError as error:

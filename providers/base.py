@@ -26,14 +26,26 @@ class IdToken(msgspec.Struct, frozen=True):
         return "IdToken(***)"
 
 
-Evidence = IdToken
+class SamlResponse(msgspec.Struct, frozen=True):
+    """A SAML response as it came: XML of which nothing is believed yet."""
+
+    xml: bytes
+
+    def __repr__(self) -> str:
+        return "SamlResponse(***)"
+
+
+Evidence = IdToken | SamlResponse
 
 
 class ExternalIdentity(msgspec.Struct, frozen=True):
     """A verified external identity.
 
     ``audience`` begins with the audience that was accepted. ``attributes`` holds every claim or attribute, always
-    multi-valued; nested JSON claims under dotted names (``realm_access.roles``). Times are aware UTC.
+    multi-valued; nested JSON claims under dotted names (``realm_access.roles``). Times are aware UTC: after
+    ``expires_at`` this provider would not take the evidence again, after ``session_ends_at`` nothing that follows from
+    it may live. ``one_time``: the issuer wants it to be used once. ``warnings`` say what was let pass because the
+    provider's registration allows it.
     """
 
     provider: str
@@ -44,6 +56,10 @@ class ExternalIdentity(msgspec.Struct, frozen=True):
     assertion_id: str | None
     authenticated_at: datetime
     expires_at: datetime
+    subject_format: str | None = None
+    session_ends_at: datetime | None = None
+    one_time: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 class IdentityProvider(Protocol):

@@ -35,5 +35,9 @@ class ClaimRejected(ProviderError):
     """Genuine evidence with a claim that may not be honoured."""
 
 
+class SubjectMissing(ProviderError):
+    """Genuine evidence that names nobody."""
+
+
 class ProviderUnreachable(ProviderError):
     """The identity provider did not answer in time or in form; the caller may try again."""

@@ -52,6 +52,8 @@ class CallRecord(msgspec.Struct):
     error_code: str | None = None
     error_message: str | None = None
     reason: str = ""
+    warnings: list[str] = []
+    """What was let pass because a registration allows it, though it is weaker than it should be."""
     written: bool = False
     """It is on its way to the disk, in a change's own transaction."""
 
@@ -85,14 +87,19 @@ def render(call: CallRecord) -> str:
     if call.error_code is not None:
         record["errorCode"] = call.error_code
         record["errorMessage"] = (call.error_message or "")[:_MAX_TEXT]
-    if call.reason:
-        record["additionalEventData"] = {"reason": call.reason[:_MAX_TEXT]}
+    if call.reason or call.warnings:
+        record["additionalEventData"] = _additional(call)
     if call.resources:
         record["resources"] = [{"ARN": arn, "accountId": arn.split(":")[4]} for arn in call.resources]
     try:
         return _encode(record).decode("utf-8")
     except UnicodeEncodeError:  # a lone surrogate, which a provider may send in JSON
         return _encode(_without_surrogates(record)).decode("utf-8")
+
+
+def _additional(call: CallRecord) -> dict[str, Any]:
+    reason = {"reason": call.reason[:_MAX_TEXT]} if call.reason else {}
+    return reason | ({"warnings": [warning[:_MAX_TEXT] for warning in call.warnings]} if call.warnings else {})
 
 
 def _bounded(parameters: dict[str, Any] | None) -> Any:

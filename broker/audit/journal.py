@@ -17,6 +17,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import itertools
+import mmap
 import os
 import struct
 import threading
@@ -29,6 +30,9 @@ from broker.store.engine import Database
 
 SHEET_BYTES = 4 * 1024 * 1024
 """About a second of a busy worker: what is reached only if the database takes nothing for so long."""
+
+_STEP_BYTES = 1024 * 1024
+"""In which a new file is filled: a larger piece of memory would not be given back."""
 
 _NAME = "{}.journal"
 _HEAD = struct.Struct(">QI")
@@ -100,7 +104,7 @@ class Journal:
         if self._turned is None:
             return []
         sheet, used = self._turned
-        return list(_frames(os.pread(self._file, used, sheet * SHEET_BYTES)))
+        return list(_frames(os.pread(self._file, used, sheet * SHEET_BYTES), 0, used))
 
     def done(self) -> None:
         """The database has what ``turn`` returned: that sheet can be written to again."""
@@ -120,9 +124,16 @@ def replay(database: Database) -> None:
 def _replay(database: Database, path: Path) -> int:
     """The number of the last frame of this journal that the database has."""
     with database.write() as connection:
-        content = path.read_bytes()  # only now: its worker cannot use a sheet anew before we have had our turn
-        sheets = [list(_frames(content[start : start + SHEET_BYTES])) for start in (0, SHEET_BYTES)]
-        return ingest(connection, path.name, sorted(itertools.chain(*sheets)))
+        frames = _read(path)  # only now: its worker cannot use a sheet anew before we have had our turn
+        return ingest(connection, path.name, frames)
+
+
+def _read(path: Path) -> list[Frame]:
+    """The frames of both sheets. The file is mapped, for most of it need not be read."""
+    if path.stat().st_size < 2 * SHEET_BYTES:
+        return []  # its worker is just making it
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return sorted([*_frames(content, 0, SHEET_BYTES), *_frames(content, SHEET_BYTES, 2 * SHEET_BYTES)])
 
 
 def _claim(directory: Path) -> tuple[Path, int]:
@@ -141,8 +152,8 @@ def _allocate(file: int, directory: Path) -> None:
     """Give the file all its blocks, written once: a later write changes nothing but their content."""
     size = os.fstat(file).st_size
     if size < 2 * SHEET_BYTES:
-        os.pwrite(file, bytes(2 * SHEET_BYTES - size), size)
-        os.fsync(file)
+        for place in range(size, 2 * SHEET_BYTES, _STEP_BYTES):
+            os.pwrite(file, bytes(min(_STEP_BYTES, 2 * SHEET_BYTES - place)), place)
         parent = os.open(directory, os.O_RDONLY)
         os.fsync(parent)
         os.close(parent)
@@ -154,15 +165,15 @@ def _frame(number: int, record: str) -> bytes:
     return head + _CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(head))) + payload
 
 
-def _frames(sheet: bytes) -> Iterator[Frame]:
-    """The frames from the sheet's beginning up to the first that is torn, or of an earlier use."""
-    place, expected = 0, None
-    while place + _HEAD_BYTES <= len(sheet):
-        head = sheet[place : place + _HEAD.size]
+def _frames(content: bytes | mmap.mmap, place: int, end: int) -> Iterator[Frame]:
+    """The frames of a sheet, which begins at ``place``, up to the first that is torn, or of an earlier use."""
+    expected = None
+    while place + _HEAD_BYTES <= end:
+        head = content[place : place + _HEAD.size]
         number, length = _HEAD.unpack(head)
-        (checksum,) = _CHECKSUM.unpack_from(sheet, place + _HEAD.size)
+        (checksum,) = _CHECKSUM.unpack_from(content, place + _HEAD.size)
         place += _HEAD_BYTES
-        payload = sheet[place : place + length]
+        payload = content[place : min(place + length, end)]
         place += length
         if zlib.crc32(payload, zlib.crc32(head)) != checksum or number != (expected or number):
             return

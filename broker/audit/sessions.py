@@ -58,6 +58,8 @@ def _session(event: dict[str, Any]) -> IssuedSession | None:
     if not credentials or event.get("errorCode"):
         return None
     caller = event["userIdentity"]
+    # of a SAML identity CloudTrail's identityProvider is a digest; the call names the provider
+    provider = (event.get("requestParameters") or {}).get("principalArn") or caller.get("identityProvider", "")
     who = answer.get("assumedRoleUser") or answer.get("federatedUser") or caller
     return IssuedSession(
         credentials["accessKeyId"],
@@ -66,6 +68,6 @@ def _session(event: dict[str, Any]) -> IssuedSession | None:
         credentials["expiration"],
         caller.get("arn", ""),
         answer.get("sourceIdentity", ""),
-        caller.get("identityProvider", ""),
+        provider,
         caller.get("userName", "") if "identityProvider" in caller else "",
     )

@@ -103,6 +103,7 @@ TABLE: Mapping[type[Exception], tuple[str, int]] = {
     errors.AccessDenied: ("AccessDenied", 403),
     errors.InvalidAuthorizationMessage: ("InvalidAuthorizationMessageException", 400),
     errors.InvalidIdentity: ("InvalidIdentityToken", 400),
+    errors.AssertionReplayed: ("InvalidIdentityToken", 400),
     errors.InvalidClientToken: ("InvalidClientTokenId", 403),
     errors.SessionExpired: ("ExpiredToken", 403),
     errors.FeatureEnabled: ("FeatureEnabled", 409),
@@ -131,6 +132,7 @@ TABLE: Mapping[type[Exception], tuple[str, int]] = {
     provider_errors.Expired: ("ExpiredTokenException", 400),
     provider_errors.AudienceMismatch: ("InvalidIdentityToken", 400),
     provider_errors.ClaimRejected: ("IDPRejectedClaim", 403),
+    provider_errors.SubjectMissing: ("AccessDenied", 403),
     provider_errors.ProviderUnreachable: ("IDPCommunicationError", 400),
 }
 

@@ -66,6 +66,7 @@ from broker.iam.instance_profiles import (
 from broker.iam.last_accessed import (
     generate_service_last_accessed_details,
     get_service_last_accessed_details,
+    get_service_last_accessed_details_with_entities,
 )
 from broker.iam.ldap_providers import (
     create_ldap_provider,
@@ -203,10 +204,11 @@ from broker.iam.users import (
     update_user,
 )
 from broker.sts.assume_role import assume_role
-from broker.sts.federation import assume_role_with_web_identity
 from broker.sts.identity import decode_authorization_message, get_access_key_info, get_caller_identity
+from broker.sts.saml import assume_role_with_saml
 from broker.sts.tokens import get_web_identity_token
 from broker.sts.user_sessions import get_federation_token, get_session_token
+from broker.sts.web_identity import assume_role_with_web_identity
 
 
 class Effect(Enum):
@@ -232,6 +234,7 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
     },
     "sts": {
         "AssumeRole": Entry(assume_role, Effect.ISSUE),
+        "AssumeRoleWithSAML": Entry(assume_role_with_saml, Effect.ISSUE),
         "AssumeRoleWithWebIdentity": Entry(assume_role_with_web_identity, Effect.ISSUE),
         "DecodeAuthorizationMessage": Entry(decode_authorization_message, Effect.READ),
         "GetAccessKeyInfo": Entry(get_access_key_info, Effect.READ),
@@ -313,6 +316,9 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "GetRolePolicy": Entry(get_role_policy, Effect.READ),
         "GetSAMLProvider": Entry(get_saml_provider, Effect.READ),
         "GetServiceLastAccessedDetails": Entry(get_service_last_accessed_details, Effect.READ),
+        "GetServiceLastAccessedDetailsWithEntities": Entry(
+            get_service_last_accessed_details_with_entities, Effect.READ
+        ),
         "GetServiceLinkedRoleDeletionStatus": Entry(get_service_linked_role_deletion_status, Effect.READ),
         "GetUser": Entry(get_user, Effect.READ),
         "GetUserPolicy": Entry(get_user_policy, Effect.READ),

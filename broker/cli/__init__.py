@@ -15,6 +15,7 @@ from broker.cli.init import init
 from broker.cli.keys import keys
 from broker.cli.policy import policy
 from broker.cli.report import report
+from broker.cli.saml import saml
 from broker.cli.serve import serve
 from broker.cli.sessions import sessions
 from broker.errors import BrokerError
@@ -42,5 +43,5 @@ def version() -> None:
     click.echo(f"accredit {__version__}")
 
 
-for command in (init, serve, account, keys, config, sessions, audit, report, policy, demo):
+for command in (init, serve, account, keys, config, sessions, audit, report, policy, saml, demo):
     main.add_command(command)

@@ -85,12 +85,12 @@ def mfa_device_arn(account: str, name: str) -> str:
     return f"arn:aws:iam::{account}:mfa/{name}"
 
 
-def oidc_provider_arn(account: str, issuer: str) -> str:
-    return f"arn:aws:iam::{account}:oidc-provider/{issuer.removeprefix('https://').removeprefix('http://')}"
-
-
 def saml_provider_arn(account: str, name: str) -> str:
     return f"arn:aws:iam::{account}:saml-provider/{name}"
+
+
+def oidc_provider_arn(account: str, issuer: str) -> str:
+    return f"arn:aws:iam::{account}:oidc-provider/{issuer.removeprefix('https://').removeprefix('http://')}"
 
 
 def ldap_provider_arn(account: str, name: str) -> str:

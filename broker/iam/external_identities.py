@@ -1,8 +1,8 @@
-"""The external identity that a trust policy simulation is about: of a pasted token, or made up.
+"""The external identity that a trust policy simulation is about: of pasted evidence, or made up.
 
-A pasted token is most often old. It is verified by the provider that the account registered for its issuer, and by
-nobody else: nothing is fetched for an issuer that is not registered. If that fails, its claims are taken as they stand,
-and the answer says so.
+Pasted evidence is most often old. It is verified by the provider that the account registered for its issuer, and by
+nobody else: nothing is fetched for an issuer that is not registered. If that fails, what it says is taken as it stands,
+and the answer says so. Nothing is redeemed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,13 @@ MAX_ATTRIBUTES = 256
 MAX_ATTRIBUTE_VALUES = 1_000
 MAX_VALUE_CHARACTERS = 4_096
 
+WEB_ACTION = "sts:AssumeRoleWithWebIdentity"
+SAML_ACTION = "sts:AssumeRoleWithSAML"
 _PROVIDER = ":oidc-provider/"
+_KINDS = {
+    "oidc-provider": (PrincipalKind.WEB_IDENTITY, WEB_ACTION),
+    "saml-provider": (PrincipalKind.SAML_IDENTITY, SAML_ACTION),
+}
 _TAGS = ("https://aws.amazon.com/tags.principal_tags.", "https://aws.amazon.com/tags/principal_tags/")
 _SOURCE_IDENTITY = "https://aws.amazon.com/source_identity"
 
@@ -43,22 +49,23 @@ class Attribute(Protocol):
 class ExternalSubject:
     """An external identity as a trust policy sees it.
 
-    ``verified``: its provider vouches for it now; else ``problem`` says why not, for the one who simulates. ``tags``
-    and ``source_identity`` are those that the token asks of the session.
+    ``keys`` are the condition keys that it brings. ``verified``: its provider vouches for it now; else ``problem`` says
+    why not, for the one who simulates. ``tags``, ``source_identity`` and ``session_name`` are those that the evidence
+    asks of the session.
     """
 
+    action: str
     principal: Principal
-    attributes: Attributes
+    keys: Attributes
     verified: bool = False
     problem: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     source_identity: str | None = None
+    session_name: str | None = None
 
     def context(self) -> dict[str, tuple[str, ...]]:
-        """Every claim as a condition key of the issuer, and ``aws:FederatedProvider``."""
-        prefix = self.principal.arn.partition(_PROVIDER)[2]
-        keys = {f"{prefix}:{name}": values for name, values in self.attributes.items()}
-        return {**keys, "aws:FederatedProvider": (self.principal.arn,)}
+        """Its condition keys, and ``aws:FederatedProvider``."""
+        return {**self.keys, "aws:FederatedProvider": (self.principal.arn,)}
 
 
 def subject_of_token(services: Services, account: str, text: str, now: datetime) -> ExternalSubject:
@@ -78,8 +85,9 @@ def subject_of_token(services: Services, account: str, text: str, now: datetime)
         attributes |= {"aud": attributes["azp"], "oaud": attributes.get("aud", ())}
     arn = oidc_provider_arn(account, issuer) if record is None else record.arn
     return ExternalSubject(
-        _principal(account, arn, attributes),
-        attributes,
+        WEB_ACTION,
+        _principal(PrincipalKind.WEB_IDENTITY, account, arn, attributes),
+        _keys(arn, attributes),
         problem is None,
         problem,
         _asked_tags(attributes),
@@ -88,13 +96,22 @@ def subject_of_token(services: Services, account: str, text: str, now: datetime)
 
 
 def subject_of_attributes(provider: str, attributes: Sequence[Attribute]) -> ExternalSubject:
-    """An identity that is made up, of an OpenID Connect provider's ARN. Raises ValidationFailed."""
+    """An identity that is made up, of a provider's ARN: claims of a token by their names, of a SAML identity the
+    condition keys without their prefix ``saml:``. Raises ValidationFailed."""
     arn = Arn.parse(provider)
-    if arn.service != "iam" or arn.kind != "oidc-provider" or not ACCOUNT_ID.fullmatch(arn.account) or not arn.name:
-        raise ValidationFailed("ProviderArn must be the ARN of an OpenID Connect provider")
+    if arn.service != "iam" or arn.kind not in _KINDS or not ACCOUNT_ID.fullmatch(arn.account) or not arn.name:
+        raise ValidationFailed("ProviderArn must be the ARN of an OpenID Connect or SAML provider")
+    kind, action = _KINDS[arn.kind]
     found = _parse(attributes)
     problem = "The attributes are those of the request; no provider vouches for them"
-    return ExternalSubject(_principal(arn.account, provider, found), found, problem=problem)
+    principal = _principal(kind, arn.account, provider, found)
+    return ExternalSubject(action, principal, _keys(provider, found), problem=problem)
+
+
+def _keys(provider: str, attributes: Attributes) -> Attributes:
+    """Every claim as a condition key of its issuer; those of SAML have one prefix."""
+    prefix = provider.partition(_PROVIDER)[2] or "saml"
+    return {f"{prefix}:{name}": values for name, values in attributes.items()}
 
 
 def _parse(attributes: Sequence[Attribute]) -> Attributes:
@@ -109,9 +126,9 @@ def _parse(attributes: Sequence[Attribute]) -> Attributes:
     return found
 
 
-def _principal(account: str, arn: str, attributes: Attributes) -> Principal:
+def _principal(kind: PrincipalKind, account: str, arn: str, attributes: Attributes) -> Principal:
     subject = next(iter(attributes.get("sub", ())), "")
-    return Principal(PrincipalKind.WEB_IDENTITY, account, arn, subject, user_name=subject)
+    return Principal(kind, account, arn, subject, user_name=subject)
 
 
 def _asked_tags(attributes: Attributes) -> dict[str, str]:

@@ -34,7 +34,7 @@ from broker.iam.registrations import (
 )
 from broker.issuer_urls import check_issuer
 from broker.services import Caller, Services
-from broker.settings import IdentityProviderEntry
+from broker.settings import OidcProviderEntry as DeclaredProvider
 from broker.store.identity_providers import ProviderRecord
 
 MAX_THUMBPRINTS = 5
@@ -207,7 +207,7 @@ def update_settings(
         change_settings(connection, caller, replace(record, settings={**settings, **changed(settings)}))
 
 
-_ENTRY = IdentityProviderEntry(issuer="", client_ids=())
+_ENTRY = DeclaredProvider(issuer="", client_ids=())
 _DEFAULTS: dict[str, Any] = {
     "leeway_seconds": _ENTRY.leeway_seconds,
     "max_lifetime_seconds": _ENTRY.max_lifetime_seconds,

@@ -34,8 +34,9 @@ from broker.iam.registrations import (
     untag,
 )
 from broker.identifiers import random_bytes
-from broker.saml_providers import IdpMetadata, make_saml_record, read_saml_metadata, seal_private_key
+from broker.saml_providers import make_saml_record, read_saml_metadata, seal_private_key
 from broker.services import Caller, Services
+from providers.saml.metadata import IdpMetadata
 
 MAX_PRIVATE_KEYS = 2
 

@@ -18,8 +18,9 @@ from broker.domain.session import Tag
 from broker.errors import NotFound, ValidationFailed
 from broker.iam.context_entries import ContextEntry, parse_context
 from broker.iam.context_keys import condition_keys, unique_keys
-from broker.iam.external_identities import Attribute, subject_of_attributes, subject_of_token
+from broker.iam.external_identities import Attribute, ExternalSubject, subject_of_attributes, subject_of_token
 from broker.iam.policy_inputs import compile_input
+from broker.iam.saml_identities import subject_of_assertion
 from broker.iam.simulated_principals import find_live_principal, named_principal
 from broker.iam.simulated_requests import (
     ALLOWED,
@@ -117,6 +118,7 @@ class _Identity:
     context: Keys
     tags: Mapping[str, str]
     source_identity: str | None
+    session_name: str | None = None
     verified: bool | None = None
     problem: str | None = None
     evaluated: bool | None = None
@@ -130,6 +132,7 @@ def simulate_trust_policy(
     trust_policy_document: str | None = None,
     account_id: str | None = None,
     web_identity_token: Secret | None = None,
+    saml_assertion: Secret | None = None,
     principal_arn: str | None = None,
     provider_arn: str | None = None,
     attributes: Sequence[Attribute] | None = None,
@@ -145,7 +148,7 @@ def simulate_trust_policy(
     1. parameters; 2. the role, and may the caller ask about it? 3. the identity; 4. the condition keys; 5. decisions.
     """
     _check_choice(role_arn, trust_policy_document, account_id)
-    _check_identity(web_identity_token, principal_arn, provider_arn, attributes)
+    _check_identity(web_identity_token, saml_assertion, principal_arn, provider_arn, attributes)
     given = parse_context(context_entries)
     passed = _parse_tags(tags)
     role = _role(services, caller, role_arn, trust_policy_document, account_id)
@@ -153,12 +156,15 @@ def simulate_trust_policy(
     if principal_arn is not None:
         identity = _principal_identity(services, caller, own, principal_arn)
     elif web_identity_token is not None:
-        identity = _token_identity(services, caller, own, web_identity_token)
+        identity = _external_identity(subject_of_token(services, own, web_identity_token.reveal(), caller.now))
+    elif saml_assertion is not None:
+        text = saml_assertion.reveal()
+        identity = _external_identity(subject_of_assertion(services, own, text, provider_arn, caller.now))
     else:
-        identity = _made_up_identity(str(provider_arn), attributes or ())
+        identity = _external_identity(subject_of_attributes(str(provider_arn), attributes or ()))
     asked = {**identity.tags, **passed}
     named = source_identity if source_identity is not None else identity.source_identity
-    session = _session_context(asked, named, external_id, role_session_name)
+    session = _session_context(asked, named, external_id, role_session_name or identity.session_name)
     time = {key: value for key, value in request_context(caller.now, None, None, False).items() if key in _TIME}
     context = _context({**time, **identity.context, **session, **role.context()}, given)
     actions = (identity.action, *(["sts:TagSession"] if asked else []), *(["sts:SetSourceIdentity"] if named else []))
@@ -173,11 +179,17 @@ def _check_choice(role_arn: str | None, document: str | None, account: str | Non
 
 
 def _check_identity(
-    token: Secret | None, principal: str | None, provider: str | None, attributes: Sequence[Attribute] | None
+    token: Secret | None,
+    assertion: Secret | None,
+    principal: str | None,
+    provider: str | None,
+    attributes: Sequence[Attribute] | None,
 ) -> None:
-    if sum(one is not None for one in (token, principal, attributes)) != 1:
-        raise ValidationFailed("Exactly one of WebIdentityToken, PrincipalArn and Attributes must be given")
-    if (provider is None) != (attributes is None):
+    if sum(one is not None for one in (token, assertion, principal, attributes)) != 1:
+        raise ValidationFailed(
+            "Exactly one of WebIdentityToken, SAMLAssertion, PrincipalArn and Attributes must be given"
+        )
+    if assertion is None and (provider is None) != (attributes is None):
         raise ValidationFailed("ProviderArn and Attributes must be given together")
 
 
@@ -230,24 +242,18 @@ def _principal_identity(services: Services, caller: Caller, own: str, arn: str) 
     return _Identity("sts:AssumeRole", live.principal, policies, live.context(), {}, None, evaluated=True)
 
 
-def _token_identity(services: Services, caller: Caller, own: str, token: Secret) -> _Identity:
-    subject = subject_of_token(services, own, token.reveal(), caller.now)
+def _external_identity(subject: ExternalSubject) -> _Identity:
     return _Identity(
-        "sts:AssumeRoleWithWebIdentity",
+        subject.action,
         subject.principal,
         PolicySet(),
         subject.context(),
         subject.tags,
         subject.source_identity,
+        subject.session_name,
         subject.verified,
         subject.problem,
     )
-
-
-def _made_up_identity(provider: str, attributes: Sequence[Attribute]) -> _Identity:
-    subject = subject_of_attributes(provider, attributes)
-    action = "sts:AssumeRoleWithWebIdentity"
-    return _Identity(action, subject.principal, PolicySet(), subject.context(), {}, None, False, subject.problem)
 
 
 def _session_context(

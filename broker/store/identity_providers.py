@@ -90,7 +90,18 @@ def delete_declared_providers(connection: Connection, *, keep: Iterable[str]) ->
 
 def find_provider(connection: Connection, account: str, issuer: str) -> ProviderRecord | None:
     """The OpenID Connect provider that ``account`` registered for exactly this issuer."""
-    row = connection.execute(_select().where(_named(account, "oidc", issuer))).first()
+    found = _find(connection, "oidc", account, issuer)
+    return found[0] if found else None
+
+
+def find_saml_providers(connection: Connection, account: str, entity_id: str) -> list[ProviderRecord]:
+    """The SAML providers of ``account`` with exactly this entity id."""
+    return _find(connection, "saml", account, entity_id)
+
+
+def find_provider_by_arn(connection: Connection, arn: str) -> ProviderRecord | None:
+    """The provider of this ARN, of whatever kind."""
+    row = connection.execute(_select().where(identity_providers.c.arn == arn)).first()
     return None if row is None else ProviderRecord(*row)
 
 
@@ -154,6 +165,12 @@ def _of_kind(account: str, kind: str) -> ColumnElement[bool]:
 
 def _named(account: str, kind: str, name_key: str) -> ColumnElement[bool]:
     return _of_kind(account, kind) & (identity_providers.c.name_key == name_key)
+
+
+def _find(connection: Connection, kind: str, account: str, issuer: str) -> list[ProviderRecord]:
+    table = identity_providers.c
+    wanted = (table.kind == kind) & (table.account == account) & (table.issuer == issuer)
+    return [ProviderRecord(*row) for row in connection.execute(_select().where(wanted).order_by(table.arn))]
 
 
 def _select() -> Any:

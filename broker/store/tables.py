@@ -175,9 +175,10 @@ identity_providers = Table(
     Column("declared", Boolean, nullable=False, default=False),
     Column("created_at", BigInteger, nullable=False),
     UniqueConstraint("account", "kind", "name_key"),
+    Index("ix_identity_providers_account_issuer", "account", "issuer"),
 )
-"""``name_key``: an OpenID Connect provider's issuer; of the other kinds, which have names, the name in lower case. Two
-providers of names may be of one issuer."""
+"""``issuer``: an OpenID Connect issuer, or a SAML entity id. ``name_key``: an OpenID Connect provider's issuer; of the
+other kinds, which have names, the name in lower case. Several SAML providers may be of one entity id."""
 
 keys = Table(
     "keys",
@@ -304,6 +305,16 @@ revocations = Table(
     Column("revoked_at", BigInteger, nullable=False),
 )
 """Sessions that are over before their time: one (by access key id), or all of a source identity or external subject."""
+
+assertion_claims = Table(
+    "assertion_claims",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("claimed_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("ix_assertion_claims_expires_at", "expires_at"),
+)
+"""Assertions that were redeemed, until they expire: each counts once. ``id``: a digest of whose, which and for what."""
 
 audit_events = Table(
     "audit_events",

@@ -16,17 +16,8 @@ from broker.domain.session import PolicyDescriptor, Session, Tag
 from broker.errors import AccessDenied, ValidationFailed
 from broker.policy.evaluate import AccessRequest
 from broker.services import Caller, Identity, Services
-from broker.sts.role_sessions import (
-    AssumedRoleUser,
-    IssuedSession,
-    SessionRequest,
-    check_session_policy,
-    check_source_identity,
-    issue_session,
-    parse_role_arn,
-    parse_tags,
-    role_context,
-)
+from broker.session_requests import SessionRequest, check_source_identity, parse_tags, role_context
+from broker.sts.role_sessions import AssumedRoleUser, IssuedSession, check_session_policy, issue_session, parse_role_arn
 
 
 class AssumedRole(msgspec.Struct, frozen=True):

@@ -1,148 +1,77 @@
-"""One flow for all federations: evidence -> identity -> trust policy -> credentials."""
+"""One flow for all federations: evidence -> identity -> trust policy -> credentials.
+
+What an identity is made of differs (``web_identity``, ``saml``); from there on all go the same way.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import msgspec
-import regex
 
 from broker.authorization import Context, decide, explained, unexplained
 from broker.catalog import RoleView
-from broker.domain.credentials import Credentials
-from broker.domain.principal import Principal, PrincipalKind
-from broker.domain.secret import Secret
-from broker.domain.session import PolicyDescriptor, Tag
-from broker.errors import InvalidIdentity
+from broker.domain.principal import Principal
+from broker.errors import AccessDenied
 from broker.policy.context import principal_context
 from broker.policy.evaluate import AccessRequest, PolicySet
 from broker.services import Caller, Services
-from broker.sts.role_sessions import (
-    AssumedRoleUser,
-    SessionRequest,
-    check_session_policy,
-    check_source_identity,
-    issue_session,
-    parse_role_arn,
-    parse_tags,
-    role_context,
-)
-from providers.base import ExternalIdentity
-from providers.oidc.token import parse_id_token
-
-_TAGS = "https://aws.amazon.com/tags"
-_TAG_PREFIXES = ("https://aws.amazon.com/tags.principal_tags.", "https://aws.amazon.com/tags/principal_tags/")
-_TRANSITIVE = ("https://aws.amazon.com/tags.transitive_tag_keys", "https://aws.amazon.com/tags/transitive_tag_keys")
-_TAG_KEY = regex.compile(r"[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}")
-_TAG_VALUE = regex.compile(r"[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}")
-_SOURCE_IDENTITY = "https://aws.amazon.com/source_identity"
-_KEPT = ("sub", "aud", "amr", "id", "oaud")
-"""The keys of the external identity that stay in the session's context (IAM User Guide, "condition keys for AWS
-web identity federation")."""
+from broker.session_requests import SessionRequest, role_context
+from broker.sts.role_sessions import IssuedSession, issue_session
 
 
-class AssumedRoleWithWebIdentity(msgspec.Struct, frozen=True):
-    """STS ``AssumeRoleWithWebIdentityResponse``."""
+class Federated(msgspec.Struct, frozen=True):
+    """A verified external identity on its way into a role.
 
-    credentials: Credentials
-    subject_from_web_identity_token: str
-    assumed_role_user: AssumedRoleUser
-    packed_policy_size: int | None
-    provider: str
-    audience: str
-    source_identity: str | None
-    session_token_size: int
-    session_token_utilization: int
-
-
-def assume_role_with_web_identity(
-    services: Services,
-    caller: Caller,
-    *,
-    role_arn: str,
-    role_session_name: str,
-    web_identity_token: Secret,
-    policy_arns: Sequence[PolicyDescriptor] = (),
-    policy: str | None = None,
-    duration_seconds: int | None = None,
-) -> AssumedRoleWithWebIdentity:
-    """Exchange an OpenID Connect token for role credentials (AWS STS AssumeRoleWithWebIdentity).
-
-    1. parameters; 2. the provider that the role's account registered for the token's issuer; 3. the token verified;
-    4. what the token asks of the session; 5. the trust policy; 6. credentials.
+    ``action`` is what the trust policy must allow, ``context`` the identity's condition keys, ``kept`` those that stay
+    for the session's life. The session ends at ``ends_by`` at the latest.
     """
-    arn = parse_role_arn(role_arn)
-    arns = check_session_policy(policy, policy_arns)
 
-    token = parse_id_token(web_identity_token.reveal())
-    issuer = token.unverified_issuer
-    record = services.catalog.identity_provider(arn.account, issuer)
-    if record is None:
-        raise InvalidIdentity(f"No OpenIDConnect provider found in your account for {issuer[:255]}")
+    action: str
+    principal: Principal
+    subject: str
+    context: Context
+    kept: Context = msgspec.field(default_factory=dict)
+    ends_by: datetime | None = None
 
-    identity = services.providers.get(record).authenticate(token, now=caller.now)
-    principal = Principal(
-        PrincipalKind.WEB_IDENTITY,
-        record.account,
-        record.arn,
-        f"{key_prefix(issuer)}:{identity.audience[0]}:{identity.subject}",
-        user_name=identity.subject,
-    )
-    caller.record.identify(principal)
 
-    tags, transitive = _asked_tags(identity.attributes)
-    request = SessionRequest(
-        session_name=role_session_name,
-        tags=tags,
-        transitive_tag_keys=transitive,
-        source_identity=_asked_source_identity(identity.attributes),
-        policy=policy,
-        policy_arns=arns,
-        duration_seconds=duration_seconds,
-    )
-    view = _ask_trust_policy(services, caller, principal, str(arn), identity, request)
-    issued = issue_session(
+def federate(
+    services: Services, caller: Caller, role_arn: str, federated: Federated, request: SessionRequest
+) -> IssuedSession:
+    """Ask the role's trust policy, and issue the session. Raises AccessDenied, and what issuing raises."""
+    view = _ask_trust_policy(services, caller, role_arn, federated, request)
+    provider = federated.principal.arn
+    return issue_session(
         services,
         caller,
         view,
         request,
-        provider=record.arn,
-        federation=_kept_keys(identity),
-        subject=(record.arn, identity.subject),
+        provider=provider,
+        federation=federated.kept,
+        subject=(provider, federated.subject),
+        ends_by=federated.ends_by,
     )
-    return AssumedRoleWithWebIdentity(
-        issued.credentials,
-        identity.subject,
-        issued.assumed_role_user,
-        issued.packed_policy_size,
-        identity.issuer,
-        identity.audience[0],
-        request.source_identity,
-        issued.session_token_size,
-        issued.session_token_utilization,
-    )
+
+
+def not_authorized(services: Services, caller: Caller, action: str, account: str, detail: str) -> AccessDenied:
+    """The refusal of whom no trust policy was asked about; to the caller it looks like any other."""
+    return unexplained(services, caller, f"Not authorized to perform {action}", account, detail)
 
 
 def _ask_trust_policy(
-    services: Services,
-    caller: Caller,
-    principal: Principal,
-    arn: str,
-    identity: ExternalIdentity,
-    request: SessionRequest,
+    services: Services, caller: Caller, arn: str, federated: Federated, request: SessionRequest
 ) -> RoleView:
     """The role, if its trust policy lets this identity in. Raises AccessDenied, the same if there is no such role."""
     caller.record.resources.append(arn)
+    principal, action = federated.principal, federated.action
     view = services.catalog.role(arn)
-    action = "sts:AssumeRoleWithWebIdentity"
     if view is None:
-        sentence = f"Not authorized to perform {action}"
-        raise unexplained(services, caller, sentence, principal.account, "the role does not exist")
+        raise not_authorized(services, caller, action, principal.account, "the role does not exist")
     caller.record.recipient = view.role.account
     context: Context = {
         **caller.context(),
         **principal_context(principal),
-        **_identity_context(identity),
+        **federated.context,
         **request.context(),
         **role_context(view, {}),
     }
@@ -153,48 +82,3 @@ def _ask_trust_policy(
         if not decide(access, policies).allowed:
             raise explained(services, caller, f"Not authorized to perform {needed}", access, policies)
     return view
-
-
-def _asked_tags(attributes: Mapping[str, tuple[str, ...]]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Session tags and transitive keys that the token carries, nested or flat (reference: IAM User Guide, "pass
-    session tags using AssumeRoleWithWebIdentity"). Raises InvalidIdentity for a tag with several values."""
-    tags: list[Tag] = []
-    for name, values in attributes.items():
-        if not name.startswith(_TAGS):
-            continue
-        for prefix in _TAG_PREFIXES:
-            if name.startswith(prefix):
-                if len(values) != 1:
-                    raise InvalidIdentity(f"The session tag {name[len(prefix) :][:128]} must have exactly one value")
-                tags.append(Tag(name[len(prefix) :], values[0]))
-    transitive = next((attributes[name] for name in _TRANSITIVE if name in attributes), ())
-    for tag in tags:
-        if not _TAG_KEY.fullmatch(tag.key) or not _TAG_VALUE.fullmatch(tag.value):
-            raise InvalidIdentity("A session tag in the token has a key or value that is not allowed")
-    return parse_tags(tags, transitive), transitive
-
-
-def _asked_source_identity(attributes: Mapping[str, tuple[str, ...]]) -> str | None:
-    values = attributes.get(_SOURCE_IDENTITY)
-    if values is None:
-        return None
-    if len(values) != 1:
-        raise InvalidIdentity("The source identity in the token must have exactly one value")
-    check_source_identity(values[0])
-    return values[0]
-
-
-def key_prefix(issuer: str) -> str:
-    """What the condition keys of an issuer begin with: its URL without the scheme."""
-    return issuer.removeprefix("https://").removeprefix("http://")
-
-
-def _identity_context(identity: ExternalIdentity) -> Context:
-    """Every claim as a condition key (``token.actions.githubusercontent.com:repository``)."""
-    prefix = key_prefix(identity.issuer)
-    return {f"{prefix}:{name}": values for name, values in identity.attributes.items()}
-
-
-def _kept_keys(identity: ExternalIdentity) -> Context:
-    prefix = key_prefix(identity.issuer)
-    return {f"{prefix}:{name}": identity.attributes[name] for name in _KEPT if name in identity.attributes}

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 import msgspec
 
-from broker.authorization import Context, request_tag_context, tag_context
 from broker.catalog import RoleView
 from broker.credentials.durations import role_session_seconds
 from broker.credentials.issuer import packed_policy_size
@@ -18,19 +16,17 @@ from broker.credentials.session_token import MAX_TOKEN_CHARACTERS
 from broker.domain.arn import ACCOUNT_ID, PRODUCT_ACCOUNT, Arn, assumed_role_arn
 from broker.domain.credentials import Credentials
 from broker.domain.role import Role
-from broker.domain.session import PolicyDescriptor, Session, Tag
-from broker.errors import LimitExceeded, MalformedPolicy, ValidationFailed
+from broker.domain.session import PolicyDescriptor, Session
+from broker.errors import MalformedPolicy, ValidationFailed
 from broker.policy.document import PolicyKind, parse_policy
 from broker.services import Caller, Services
+from broker.session_requests import SessionRequest
 
-MAX_SESSION_TAGS = 50
 MAX_SESSION_POLICY_ARNS = 10
 MAX_SESSION_POLICY_CHARACTERS = 2_048
 LONGEST_CHAIN = 50
 """Sessions one chained from another: each names all before it, so that revoking any of them ends it too."""
 _SESSION_POLICY_CHARACTERS = re.compile(r"[\t\n\r\x20-\xff]+")
-_SOURCE_IDENTITY = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
-_TAG_KEY_RESERVED = "aws:"
 
 
 class AssumedRoleUser(msgspec.Struct, frozen=True):
@@ -38,52 +34,6 @@ class AssumedRoleUser(msgspec.Struct, frozen=True):
 
     assumed_role_id: str
     arn: str
-
-
-class SessionRequest(msgspec.Struct, frozen=True):
-    """What a caller, or its identity provider, asks of a session to come.
-
-    ``tags`` include those inherited by role chaining, named again in ``inherited``.
-    """
-
-    session_name: str
-    tags: Mapping[str, str]
-    transitive_tag_keys: tuple[str, ...] = ()
-    inherited: Mapping[str, str] | None = None
-    source_identity: str | None = None
-    policy: str | None = None
-    policy_arns: tuple[str, ...] = ()
-    duration_seconds: int | None = None
-
-    def extra_actions(self) -> tuple[str, ...]:
-        """The permissions that are needed besides the main one (IAM User Guide, "session tags", "source identity")."""
-        tagging = ("sts:TagSession",) if self.tags or self.transitive_tag_keys else ()
-        naming = ("sts:SetSourceIdentity",) if self.source_identity is not None else ()
-        return tagging + naming
-
-    def context(self) -> Context:
-        """The condition keys that the request itself brings."""
-        passed = {key: value for key, value in self.tags.items() if key not in (self.inherited or {})}
-        context = request_tag_context(passed, passed)
-        context["sts:RoleSessionName"] = (self.session_name,)
-        if self.transitive_tag_keys:
-            context["sts:TransitiveTagKeys"] = self.transitive_tag_keys
-        if self.source_identity is not None:
-            context["sts:SourceIdentity"] = (self.source_identity,)
-        if self.duration_seconds is not None:
-            context["sts:DurationSeconds"] = (str(self.duration_seconds),)
-        return context
-
-
-def role_context(view: RoleView, overlay: Mapping[str, str]) -> Context:
-    """Keys of the role to assume; on chaining, inherited tags (``overlay``) replace the role's of the same key."""
-    folded = {key.lower(): value for key, value in overlay.items()}
-    tags = {key: folded.get(key.lower(), value) for key, value in view.role.tags.items()}
-    return {
-        **tag_context("aws:ResourceTag", tags),
-        **tag_context("iam:ResourceTag", tags),
-        "aws:ResourceAccount": (view.role.account,),
-    }
 
 
 @lru_cache(maxsize=512)
@@ -99,28 +49,6 @@ def parse_role_arn(text: str) -> Arn:
     ):
         raise ValidationFailed(f"{text} is invalid")
     return arn
-
-
-def parse_tags(tags: Sequence[Tag], transitive_tag_keys: Sequence[str]) -> dict[str, str]:
-    """Passed session tags. Raises ValidationFailed for doubled or reserved keys, and for texts not in NFC."""
-    keys = [tag.key.lower() for tag in tags]
-    if len(set(keys)) != len(keys):
-        raise ValidationFailed("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
-    if len(keys) > MAX_SESSION_TAGS:
-        raise LimitExceeded(f"The number of session tags exceeds the limit of {MAX_SESSION_TAGS}.")
-    if not all(unicodedata.is_normalized("NFC", text) for tag in tags for text in (tag.key, tag.value)):
-        raise ValidationFailed("Tags must be in Unicode normalization form C.")  # two spellings would look the same
-    if any(key.startswith(_TAG_KEY_RESERVED) for key in keys):
-        raise ValidationFailed("Tag keys that start with aws: are reserved.")
-    if missing := [key for key in transitive_tag_keys if key.lower() not in keys]:
-        raise ValidationFailed(f"The transitive tag key {missing[0]} is not among the session tags.")
-    return {tag.key: tag.value for tag in tags}
-
-
-def check_source_identity(text: str | None) -> None:
-    """Raises ValidationFailed unless it is absent or 2 to 64 of the allowed characters, not beginning ``aws:``."""
-    if text is not None and (not _SOURCE_IDENTITY.fullmatch(text) or text.lower().startswith("aws:")):
-        raise ValidationFailed('Source Identity must match [\\w+=,.@-]{2,64} and not begin with "aws:"')
 
 
 def check_session_policy(policy: str | None, policy_arns: Sequence[PolicyDescriptor]) -> tuple[str, ...]:
@@ -147,8 +75,9 @@ def issue_session(
     federation: Mapping[str, tuple[str, ...]] | None = None,
     subject: tuple[str, str] | None = None,
     parent: Session | None = None,
+    ends_by: datetime | None = None,
 ) -> IssuedSession:
-    """Make the session that was allowed; ``parent`` is the one that it is chained from.
+    """Make the session that was allowed; ``parent`` is the one that it is chained from, ``ends_by`` its latest end.
 
     Raises ValidationFailed, PackedPolicyTooLarge.
     """
@@ -163,7 +92,7 @@ def issue_session(
         owner_id=role.role_id,
         session_name=request.session_name,
         issued_at=issued_at,
-        expires_at=issued_at + timedelta(seconds=seconds),
+        expires_at=_earlier(issued_at + timedelta(seconds=seconds), ends_by),
         chained=chained,
         tags=request.tags,
         transitive_tag_keys=request.transitive_tag_keys,
@@ -182,6 +111,10 @@ def issue_session(
         f"{role.role_id}:{request.session_name}", assumed_role_arn(role.account, role.name, request.session_name)
     )
     return IssuedSession(credentials, user, packed)
+
+
+def _earlier(end: datetime, limit: datetime | None) -> datetime:
+    return end if limit is None else min(end, limit.replace(microsecond=0))
 
 
 def _ancestors(caller: Caller, parent: Session | None) -> tuple[str, ...]:

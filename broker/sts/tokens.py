@@ -19,7 +19,7 @@ from broker.errors import (
 )
 from broker.identifiers import new_uuid
 from broker.services import Caller, Identity, Services
-from broker.sts.role_sessions import parse_tags
+from broker.session_requests import parse_tags
 
 DEFAULT_SECONDS = 300
 MAX_PAYLOAD_BYTES = 5_120

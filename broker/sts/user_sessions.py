@@ -15,7 +15,8 @@ from broker.domain.principal import PrincipalKind
 from broker.domain.secret import Secret
 from broker.domain.session import PolicyDescriptor, Session, SessionKind, Tag
 from broker.services import Caller, Services
-from broker.sts.role_sessions import check_managed_policies, check_session_policy, parse_tags
+from broker.session_requests import parse_tags
+from broker.sts.role_sessions import check_managed_policies, check_session_policy
 
 
 @dataclass(frozen=True, slots=True)

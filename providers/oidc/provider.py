@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Protocol
 
-from providers.base import Evidence, ExternalIdentity
-from providers.errors import SignatureInvalid
+from providers.base import Evidence, ExternalIdentity, IdToken
+from providers.errors import MalformedEvidence, SignatureInvalid
 from providers.oidc.claims import CheckedClaims, ClaimRules, check_claims, flatten, to_datetime
 from providers.oidc.jwks import VerificationKey
 
@@ -36,6 +36,8 @@ class OidcProvider:
 
     def authenticate(self, evidence: Evidence, *, now: datetime) -> ExternalIdentity:
         """The identity that the token proves. Raises ProviderError."""
+        if not isinstance(evidence, IdToken):
+            raise MalformedEvidence("The provider takes ID tokens alone", detail="evidence of another kind")
         key = self._keys.find(evidence.unverified_key_id, evidence.unverified_algorithm)  # 1
         jwk = key.by_algorithm.get(evidence.unverified_algorithm)  # 2
         if jwk is None:

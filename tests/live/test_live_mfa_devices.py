@@ -243,13 +243,22 @@ def test_wrong_codes_stop_a_device_and_a_resync_starts_it(iam: Any, user: str, o
     made = iam.create_access_key(UserName=user)["AccessKey"]
     sts = own_broker.client(Keys(made["AccessKeyId"], made["SecretAccessKey"]))
     try:
-        for _ in range(6):
+        for _ in range(5):
             with refused("AccessDenied"):
                 sts.get_session_token(SerialNumber=serial_number, TokenCode=codes(seed, 50)["AuthenticationCode1"])
+
+        def reason() -> str:
+            """Why a right code is refused."""
+            with refused("AccessDenied") as refusal:
+                sts.get_session_token(SerialNumber=serial_number, TokenCode=codes(seed, 0)["AuthenticationCode1"])
+            return str(own_broker.event(refusal.request_id)["additionalEventData"]["reason"])
+
+        assert "too many wrong codes" in reason()
         with refused("InvalidAuthenticationCode", message=NOT_VALID):
             iam.resync_mfa_device(UserName=user, SerialNumber=serial_number, **codes(seed, 50))
-        iam.resync_mfa_device(UserName=user, SerialNumber=serial_number, **codes(seed))
-        sts.get_session_token(SerialNumber=serial_number, TokenCode=codes(seed, 0)["AuthenticationCode2"])
+        assert "too many wrong codes" in reason()
+        iam.resync_mfa_device(UserName=user, SerialNumber=serial_number, **codes(seed, 0))
+        assert reason() == "the code was used before"
     finally:
         iam.delete_access_key(UserName=user, AccessKeyId=made["AccessKeyId"])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
@@ -15,16 +14,13 @@ from broker.store.entity_policies import replace_policies
 from broker.store.group_members import add_member, list_groups_of, list_members, remove_member
 from broker.store.identity_policies import get_identity_policies
 from broker.store.policies import put_policy
-from broker.store.schema import migrate
 
 ACCOUNT = "123456789012"
 SHARED = f"arn:aws:iam::{ACCOUNT}:policy/shared"
 
 
 @pytest.fixture
-def connection(tmp_path: Path) -> Iterator[Connection]:
-    database = Database("sqlite:///test.db", tmp_path)
-    migrate(database)
+def connection(database: Database) -> Iterator[Connection]:
     with database.change() as opened:
         put_account(opened, ACCOUNT, "", 0)
         put_policy(
@@ -39,7 +35,6 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
             now=0,
         )
         yield opened
-    database.close()
 
 
 def make(

@@ -22,11 +22,11 @@ from broker.credentials.keyring import add_key
 from broker.domain.session import PolicyDescriptor, Session, Tag
 from broker.errors import AccessDenied, BrokerError, ConfigurationError, MalformedPolicy, ValidationFailed
 from broker.services import Caller, Candidate, Services
+from broker.session_requests import parse_tags
 from broker.settings import load_settings
 from broker.store.engine import Database
 from broker.store.schema import migrate
 from broker.sts.assume_role import AssumedRole, assume_role
-from broker.sts.role_sessions import parse_tags
 
 ACCOUNT, FOREIGN = "123456789012", "210987654321"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

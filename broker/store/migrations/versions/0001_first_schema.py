@@ -66,6 +66,7 @@ def upgrade() -> None:
         sa.Column("arn", sa.String(length=2048), nullable=False),
         sa.Column("account", sa.String(length=12), nullable=False),
         sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("name_key", sa.String(length=2048), nullable=False),
         sa.Column("issuer", sa.String(length=2048), nullable=False),
         sa.Column("settings", sa.JSON(), nullable=False),
         sa.Column("tags", sa.JSON(), nullable=False),
@@ -73,7 +74,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["account"], ["accounts.id"], name=op.f("fk_identity_providers_account_accounts")),
         sa.PrimaryKeyConstraint("arn", name=op.f("pk_identity_providers")),
-        sa.UniqueConstraint("account", "kind", "issuer", name=op.f("uq_identity_providers_account_kind_issuer")),
+        sa.UniqueConstraint("account", "kind", "name_key", name=op.f("uq_identity_providers_account_kind_name_key")),
     )
     op.create_table(
         "managed_policies",

@@ -119,15 +119,6 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("user_id", "replaced_at", "password_hash", name=op.f("pk_old_passwords")),
     )
-    with op.batch_alter_table("identity_providers") as batch:
-        batch.add_column(sa.Column("name_key", sa.String(length=2048), nullable=True))
-        batch.drop_constraint(op.f("uq_identity_providers_account_kind_issuer"), type_="unique")
-    op.execute("UPDATE identity_providers SET name_key = issuer")
-    with op.batch_alter_table("identity_providers") as batch:
-        batch.alter_column("name_key", existing_type=sa.String(length=2048), nullable=False)
-        batch.create_unique_constraint(
-            op.f("uq_identity_providers_account_kind_name_key"), ["account", "kind", "name_key"]
-        )
     op.create_index("ix_entities_permissions_boundary", "entities", ["permissions_boundary", "account"], unique=False)
     op.create_index("ix_access_keys_user_id", "access_keys", ["user_id"], unique=False)
     op.create_index("ix_mfa_devices_user_id", "mfa_devices", ["user_id"], unique=False)
@@ -139,10 +130,6 @@ def downgrade() -> None:
     op.drop_index("ix_policy_attachments_policy_arn", table_name="policy_attachments")
     op.drop_index("ix_mfa_devices_user_id", table_name="mfa_devices")
     op.drop_index("ix_access_keys_user_id", table_name="access_keys")
-    with op.batch_alter_table("identity_providers") as batch:
-        batch.drop_constraint(op.f("uq_identity_providers_account_kind_name_key"), type_="unique")
-        batch.drop_column("name_key")
-        batch.create_unique_constraint(op.f("uq_identity_providers_account_kind_issuer"), ["account", "kind", "issuer"])
     op.drop_table("old_passwords")
     op.drop_table("policy_versions")
     op.drop_table("login_profiles")
