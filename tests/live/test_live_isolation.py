@@ -35,6 +35,7 @@ VALUES: Mapping[str, Any] = {
     "PolicyInputList": [policy(allow("*"))],
     "policyDocument": policy(allow("*")),
     "policyType": "IDENTITY_POLICY",
+    "Settings": {"Servers": ["ldaps://ldap.example"], "UserDNTemplate": "uid={username},dc=example"},
     "Tags": [{"Key": "a", "Value": "b"}],
     "TagKeys": ["a"],
     "TrustPolicyDocument": TRUST,
@@ -45,6 +46,7 @@ VALUES: Mapping[str, Any] = {
 OF_OPERATION: Mapping[str, Mapping[str, Any]] = {
     "UpdateAssumeRolePolicy": {"PolicyDocument": TRUST},
     "CreateServiceLinkedRole": {"AWSServiceName": "ec2.amazonaws.com"},
+    "CreateOpenIDConnectProvider": {"Url": "https://neighbour.example"},  # the mark would be in what is made
 }
 
 COMBINATIONS: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -119,7 +121,15 @@ def test_nothing_of_another_account(alpha: Alpha, service: str, name: str) -> No
 
 def test_the_first_account_has_something_of_everything(alpha: Alpha) -> None:
     """Else the test above would prove nothing."""
-    nobodys = {"audit_events", "keys", "revision", "policy_versions", "revocations"}
+    nobodys = {
+        "assertion_claims",
+        "audit_events",
+        "audit_journals",
+        "keys",
+        "revision",
+        "policy_versions",
+        "revocations",
+    }
     empty = {name for name, rows in alpha.rows().items() if not rows}
     assert empty <= nobodys
     assert {table.name for table in metadata.sorted_tables} > nobodys

@@ -49,6 +49,11 @@ SAMPLES: Mapping[str, tuple[str, ...]] = {
     r"^p-[0-9a-zA-Z_]{8,128}$": ("p-01234567", "p-" + "a_" * 64),
     r"[\x21\x23-\x2B\x2D-\x5B\x5D-\x7E]+( [\x21\x23-\x2B\x2D-\x5B\x5D-\x7E]+)*": ("a", "read:x write#y ~"),
     r"v[1-9][0-9]*(\.[A-Za-z0-9-]*)?": ("v1", "v20.a-B"),
+    r"ldaps?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?": (
+        "ldaps://a.example",
+        "ldap://[::1]:3389",
+    ),
+    r"[A-Za-z][A-Za-z0-9-]*": ("a", "objectClass", "x-1"),
 }
 """Texts for the patterns that are more than one class."""
 
