@@ -57,7 +57,7 @@ class Journal:
         self.path, self._file = _claim(directory)
         _allocate(self._file, directory)
         self._lock = threading.Lock()
-        self._number = _replay(database, self.path)
+        self._number = _replay(database, self.path, alive=False)
         self._sheet = 0
         self._used = 0
         self._turned: tuple[int, int] | None = None
@@ -118,14 +118,14 @@ def replay(database: Database) -> None:
     """Bring into the database what is in any journal: of workers that died, and of those that live."""
     if database.journals is not None and database.journals.is_dir():
         for path in sorted(database.journals.glob(_NAME.format("*"))):
-            _replay(database, path)
+            _replay(database, path, alive=True)
 
 
-def _replay(database: Database, path: Path) -> int:
-    """The number of the last frame of this journal that the database has."""
+def _replay(database: Database, path: Path, *, alive: bool) -> int:
+    """The number of the last frame of this journal that the database has. ``alive``: a worker may be writing to it."""
     with database.write() as connection:
         frames = _read(path)  # only now: its worker cannot use a sheet anew before we have had our turn
-        return ingest(connection, path.name, frames)
+        return ingest(connection, path.name, frames, alive=alive)
 
 
 def _read(path: Path) -> list[Frame]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -15,6 +16,9 @@ from typing import Generic, TypeVar
 from broker.errors import ValidationFailed
 
 DEFAULT_ITEMS = 100
+_LONGEST_KEY_BYTES = 240
+_DIGEST = "\x00"
+"""Begins what stands for a longer key; no key begins so."""
 _T = TypeVar("_T")
 
 
@@ -47,12 +51,22 @@ def page_of(
 def page_within(
     items: Sequence[_T], sort_key: Callable[[_T], str], marker: str | None, max_items: int | None
 ) -> Page[_T]:
-    """As ``page_of``, of a short list that is in memory and sorted already."""
+    """As ``page_of``, of a short list that is in memory and sorted already; its keys may be too long for a marker."""
 
     def read(after: str, limit: int) -> Sequence[_T]:
+        if after.startswith(_DIGEST):
+            after = next((key for key in map(sort_key, items) if _short(key) == after), "")
+            if not after:
+                raise ValidationFailed("Invalid Marker.")
         return [item for item in items if sort_key(item) > after][:limit]
 
-    return page_of(read, sort_key, marker, max_items)
+    return page_of(read, lambda item: _short(sort_key(item)), marker, max_items)
+
+
+def _short(key: str) -> str:
+    """What stands for the key in a marker, which the model limits to 320 characters."""
+    raw = key.encode()
+    return key if len(raw) <= _LONGEST_KEY_BYTES else _DIGEST + hashlib.sha256(raw).hexdigest()
 
 
 def _marker_of(key: str) -> str:

@@ -71,10 +71,12 @@ def append_records(connection: Connection, records: Sequence[str]) -> None:
         )
 
 
-def ingest(connection: Connection, journal: str, frames: Sequence[Frame]) -> int:
+def ingest(connection: Connection, journal: str, frames: Sequence[Frame], *, alive: bool = False) -> int:
     """Add the records of a journal that are not here yet. The number of the last frame that is, then.
 
     It is kept in the same transaction, so that a frame is added once, also if this is broken off and done again.
+    ``alive``: its worker wrote while the frames were read, so one may have been missed that is older than the last;
+    nothing behind a gap is taken then, for the number would say that the gap is here too.
     """
     table = audit_journals.c
     taken = connection.execute(select(table.taken).where(table.name == journal)).scalar_one_or_none()
@@ -82,6 +84,8 @@ def ingest(connection: Connection, journal: str, frames: Sequence[Frame]) -> int
         taken = 0
         connection.execute(insert(audit_journals).values(name=journal, taken=taken))
     new = [(number, record) for number, record in frames if number > taken]
+    if alive:
+        new = [frame for expected, frame in enumerate(new, taken + 1) if frame[0] == expected]
     if new:
         append_records(connection, [record for _, record in new])
         taken = new[-1][0]

@@ -109,6 +109,8 @@ class PostgresServer:
     def _initialize(self) -> None:
         password_file = self._home / "password"
         password_file.write_text(_PASSWORD)
+        if self._account:
+            shutil.chown(password_file, "postgres")  # whatever the umask is at this moment
         options = ["-U", "postgres", f"--pwfile={password_file}", "-A", "scram-sha-256", "-E", "UTF8", "--no-sync"]
         done = subprocess.run(
             [self._programs / "initdb", "-D", self._home / "data", "--locale=C.UTF-8", *options],

@@ -86,6 +86,20 @@ def test_a_worker_that_dies_after_the_transaction_leaves_no_doubles(database: Da
     assert _records(database) == ["one", "two"]
 
 
+def test_a_frame_that_a_reader_missed_is_not_passed_over(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sheets are read one after the other; meanwhile their worker may have written to the first and the second."""
+    journal = _open(database)
+    for record in ("one", "two", "three"):
+        journal.append([record])
+    everything = journals._read(journal.path)
+    with monkeypatch.context() as patch:
+        patch.setattr(journals, "_read", lambda _: [everything[0], everything[2]])
+        replay(database)
+    assert _records(database) == ["one"]
+    _take(database, journal)
+    assert _records(database) == ["one", "two", "three"]
+
+
 def test_a_transaction_that_is_broken_off_takes_nothing(database: Database) -> None:
     journal = _open(database)
     journal.append(["one"])

@@ -83,6 +83,7 @@ def configuration(**settings: object) -> str:
 
 def read(directory: Path, text: str) -> tuple[Settings, Declaration]:
     (directory / "idp.xml").write_text(forge.metadata())
+    (directory / "idp.xml").chmod(0o644)
     key = directory / "sp.pem"
     key.touch(mode=0o600)
     key.write_text(forge.private_pem("sp"))
