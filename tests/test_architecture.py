@@ -19,8 +19,6 @@ LAYERS = (
     {"domain"},
     {"settings", "policy", "logs", "proxies", "store"},
     {"audit", "credentials", "database", "issuer_urls", "provider_files", "provider_pool", "shared_issuers"},
-    {"accounts", "authorization_messages", "catalog", "mfa", "product_policies", "revocations", "usage"},
-    {"saml_providers"},
     {
         "accounts",
         "authorization_messages",

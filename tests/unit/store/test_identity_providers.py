@@ -1,13 +1,8 @@
-"""Providers' rows: what is unique of each kind, who is found by an issuer, and what an older database becomes."""
+"""Providers' rows: what is unique of each kind, and who is found by an issuer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from alembic import command
-from sqlalchemy import text
 
 from broker.store.accounts import put_account
 from broker.store.engine import Database
@@ -25,7 +20,6 @@ from broker.store.identity_providers import (
     put_provider,
     set_provider_tags,
 )
-from broker.store.schema import _config, migrate
 
 ACCOUNT, OTHER = "123456789012", "210987654321"
 ISSUER = "https://id.example.com"
@@ -40,15 +34,11 @@ def record(kind: str, name: str, issuer: str = ISSUER, account: str = ACCOUNT) -
 OIDC, SAML, LDAP = record("oidc", "id.example.com"), record("saml", "Okta"), record("ldap", "Directory")
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database("sqlite:///test.db", tmp_path)
-    migrate(opened)
-    with opened.change() as connection:
+@pytest.fixture(autouse=True)
+def accounts(database: Database) -> None:
+    with database.change() as connection:
         for account in (ACCOUNT, OTHER):
             put_account(connection, account, "", 0)
-    yield opened
-    opened.close()
 
 
 @pytest.mark.parametrize("first", [SAML, LDAP])
@@ -103,25 +93,3 @@ def test_an_account_sees_its_own(database: Database) -> None:
         assert list_entries(connection, OTHER, "saml") == []
         assert [entry.arn for entry in list_entries(connection, ACCOUNT, "saml")] == [SAML.arn]
         assert list_entries(connection, ACCOUNT, "saml", after="okta") == []
-
-
-def test_providers_of_an_older_database_stay(tmp_path: Path) -> None:
-    opened = Database("sqlite:///test.db", tmp_path)
-    with opened.write() as connection:
-        command.upgrade(_config(connection), "0003")
-        connection.execute(text(f"INSERT INTO accounts (id, alias, created_at) VALUES ('{ACCOUNT}', '', 0)"))
-        connection.execute(
-            text(
-                "INSERT INTO identity_providers (arn, account, kind, issuer, settings, tags, declared, created_at)"
-                f" VALUES ('{OIDC.arn}', '{ACCOUNT}', 'oidc', '{ISSUER}', '{{}}', '{{}}', 1, 5)"
-            )
-        )
-    migrate(opened)
-    with opened.read() as connection:
-        found = find_provider(connection, ACCOUNT, ISSUER)
-    assert found is not None
-    assert found.arn == OIDC.arn
-    with opened.write() as connection:
-        command.downgrade(_config(connection), "0003")
-        assert connection.execute(text("SELECT issuer FROM identity_providers")).scalars().all() == [ISSUER]
-    opened.close()
