@@ -38,7 +38,7 @@ class ServerSettings(_Section, frozen=True):
     bind: str = "127.0.0.1:8400"
     engine: Literal["granian", "gunicorn"] = "granian"
     workers: int = 2
-    threads: int = 16
+    threads: int = 8
     """Requests that one worker handles at a time; a request waiting for the disk or an issuer holds one."""
     base_url: str = ""
     """The address that people and clients see; ``http(s)://<bind>`` when empty. Never taken from a Host header."""

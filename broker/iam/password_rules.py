@@ -10,8 +10,7 @@ from __future__ import annotations
 import string
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-
-from zxcvbn.frequency_lists import FREQUENCY_LISTS
+from functools import cache
 
 from broker.errors import PasswordPolicyViolation
 from broker.policy.closeness import closeness
@@ -23,7 +22,6 @@ _CLASSES: Mapping[str, Callable[[str], bool]] = {
     "number": lambda character: character in string.digits,
     "symbol": lambda character: character in SYMBOLS,
 }
-_COMMON = frozenset(FREQUENCY_LISTS["passwords"])
 _LOOKALIKES = str.maketrans("01345789@$!|+", "oleastbgasilt")
 _TRIMMED = 6
 """So many digits and symbols around a common password leave it common; with more it is their strength that counts."""
@@ -105,11 +103,19 @@ def _has(password: str, name: str) -> bool:
 
 
 def _is_common(password: str) -> bool:
-    lowered = password.lower()
-    return lowered in _COMMON or any(
-        len(word) >= _SHORTEST_WORD and len(lowered) - len(word) <= _TRIMMED and word.translate(_LOOKALIKES) in _COMMON
+    lowered, common = password.lower(), _common_passwords()
+    return lowered in common or any(
+        len(word) >= _SHORTEST_WORD and len(lowered) - len(word) <= _TRIMMED and word.translate(_LOOKALIKES) in common
         for word in _words(lowered)
     )
+
+
+@cache
+def _common_passwords() -> frozenset[str]:
+    """Loaded with the first password: it takes 12 MB of a worker."""
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+    return frozenset(FREQUENCY_LISTS["passwords"])
 
 
 def _resembles(password: str, name: str) -> bool:

@@ -13,7 +13,8 @@ from broker.store.tables import audit_journals
 Frame = tuple[int, str]
 """A record in a journal, and its number there."""
 
-_ROWS_A_STATEMENT = 200
+_ROWS_A_STATEMENT = (256, 64, 16, 4, 1)
+"""A statement for each of these numbers and no other: connections keep what they have prepared."""
 
 
 class Appender:
@@ -37,7 +38,7 @@ class Appender:
         self._connection = connection  # one that failed is not used again
 
     def _add(self, connection: Connection, records: Sequence[str]) -> None:
-        if len(records) <= _ROWS_A_STATEMENT:
+        if len(records) in _ROWS_A_STATEMENT:
             append_records(connection, records)  # a statement is a transaction of its own
         else:
             with self._database.engine.begin() as transaction:
@@ -61,14 +62,15 @@ def append_records(connection: Connection, records: Sequence[str]) -> None:
     """
     now = int(time.time())
     row = "(?, ?)" if connection.dialect.paramstyle == "qmark" else "(%s, %s)"
-    for start in range(0, len(records), _ROWS_A_STATEMENT):
-        part = records[start : start + _ROWS_A_STATEMENT]
-        values = [value for record in part for value in (now, record)]
-        rows = ", ".join([row] * len(part))
+    start = 0
+    while start < len(records):
+        count = next(size for size in _ROWS_A_STATEMENT if size <= len(records) - start)
+        values = [value for record in records[start : start + count] for value in (now, record)]
         connection.exec_driver_sql(
-            f"INSERT INTO audit_events (event_time, record) VALUES {rows}",  # noqa: S608  # placeholders alone
+            f"INSERT INTO audit_events (event_time, record) VALUES {', '.join([row] * count)}",  # noqa: S608  # placeholders alone
             tuple(values),
         )
+        start += count
 
 
 def ingest(connection: Connection, journal: str, frames: Sequence[Frame], *, alive: bool = False) -> int:
