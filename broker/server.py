@@ -54,7 +54,7 @@ class _Current:
         try:
             self._prepared = prepare(self._directory)
         except BrokerError as error:
-            _log.error("configuration not applied", extra={"error": error.message})
+            _log.error("configuration not applied", extra={"error": error.message, "detail": error.detail})
         except Exception:  # noqa: BLE001  # the outer edge
             _log.exception("configuration not applied")
 
