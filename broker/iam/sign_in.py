@@ -68,7 +68,8 @@ def verify_password(
         policy = password_policy_of(connection, account)
     subject = _unknown(account, user_name) if user is None else user.id
     prove_password(services, subject, profile, password, address, moment)  # 1, 2, 3
-    assert user is not None and profile is not None, "a password was proved that nobody has"  # noqa: PT018
+    if user is None or profile is None:
+        raise AccessDenied(_WRONG, detail="nobody has a password to prove")
     expires_at = None if policy is None else policy.expires_at(profile.changed_at)  # 4
     expired = expires_at is not None and expires_at <= moment
     if expired and policy is not None and policy.hard_expiry:

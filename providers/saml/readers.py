@@ -30,13 +30,11 @@ class _Reader(threading.Thread):
         self.left = READER_BYTES
         self.start()
 
-    def do(self, read: Callable[[], _T], size: int) -> _T:
+    def do(self, read: Callable[[], Any], size: int) -> tuple[Any, BaseException | None]:
+        """What ``read`` returned, and what it raised."""
         self.left -= size
         self._jobs.put(read)
-        found, failure = self._outcomes.get()
-        if failure is not None:
-            raise failure
-        return found  # type: ignore[no-any-return]  # what the job returned
+        return self._outcomes.get()
 
     def run(self) -> None:
         while True:
@@ -61,8 +59,9 @@ def apart(read: Callable[[], _T], size: int) -> _T:
         reader = _idle.pop()
     except IndexError:
         reader = _Reader()
-    try:
-        return reader.do(read, size)
-    finally:
-        if reader.left > 0:
-            _idle.append(reader)
+    found, failure = reader.do(read, size)
+    if reader.left > 0:  # one whose outcome nobody took would hand it to the next request: it never comes here
+        _idle.append(reader)
+    if failure is not None:
+        raise failure
+    return found  # type: ignore[no-any-return]  # what ``read`` returned
