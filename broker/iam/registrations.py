@@ -15,10 +15,10 @@ from sqlalchemy import Connection
 
 from broker.authorization import authorize
 from broker.domain.session import Tag
-from broker.errors import AlreadyExists, InvalidInput, LimitExceeded, NotFound, Unmodifiable
+from broker.errors import AlreadyExists, InvalidInput, LimitExceeded, NotFound
 from broker.iam.changes import record_change
 from broker.iam.entity_tags import TagList, tag_list
-from broker.iam.named import account_of_caller, resource_tag_context
+from broker.iam.named import account_of_caller, declared, resource_tag_context
 from broker.iam.tags import parse_tags, tag_request, tagged, tags_of, untag_request, untagged
 from broker.services import Caller, Services
 from broker.store.identity_providers import (
@@ -109,10 +109,7 @@ def changeable_provider(connection: Connection, noun: Noun, provider: Registrati
     if found is None:
         raise _missing(noun, record.arn)
     if found.declared:
-        raise Unmodifiable(
-            f"The provider {record.arn} cannot be changed."
-            " It is declared in the configuration file accredit.toml and can be changed there alone."
-        )
+        raise declared(f"The provider {record.arn}")
     return found
 
 
