@@ -22,7 +22,7 @@ from broker.policy.reader import policy_size
 from broker.store.access_keys import find_access_key
 from broker.store.accounts import find_created_at
 from broker.store.engine import Database
-from broker.store.entities import Kind
+from broker.store.entities import Entity, Kind, find_entity_by_name
 from broker.store.entity_policies import PolicyText
 from broker.store.identity_policies import get_identity_policies
 from broker.store.identity_providers import ProviderRecord, find_provider, find_provider_by_arn
@@ -91,6 +91,11 @@ class Catalog:
     def user(self, user_id: str) -> UserView | None:
         """The user of this unique id."""
         return self._get(("user", user_id), lambda connection: _user(connection, user_id))
+
+    def entity(self, account: str, kind: Kind, name: str) -> Entity | None:
+        """The user, group or role of this name, whatever its case."""
+        key = ("entity", account, kind, name.lower())
+        return self._get(key, lambda connection: find_entity_by_name(connection, account, kind, name))
 
     def access_key(self, access_key_id: str) -> LongTermKey | None:
         return self._get(("key", access_key_id), lambda connection: self._access_key(connection, access_key_id))
