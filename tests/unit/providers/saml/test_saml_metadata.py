@@ -8,7 +8,8 @@ import pytest
 from realm import saml_forge as forge
 from realm.saml_forge import MD, NOW, certificate_text, key_info, metadata
 
-from providers.errors import ProviderError
+from providers.errors import MalformedEvidence, ProviderError
+from providers.saml.document import Limits, parse_document
 from providers.saml.metadata import Endpoint, parse_metadata
 
 GOOD = metadata("idp", "ec-new")
@@ -83,3 +84,13 @@ def test_metadata_is_good_until_its_end():
     found = parse_metadata(metadata(valid_until="2027-01-15T08:00:01Z"))
     assert found.valid_until is not None
     assert found.valid_until > NOW
+
+
+@pytest.mark.parametrize(
+    ("limits", "detail"), [(Limits(size=10, nodes=9), "longer than 10 bytes"), (Limits(size=99, nodes=1), "1 nodes")]
+)
+def test_every_document_has_limits_of_its_own(limits: Limits, detail: str) -> None:
+    with pytest.raises(MalformedEvidence) as refusal:
+        parse_document(b"<a>text</a>", limits)
+    assert detail in refusal.value.detail
+    assert parse_document(b"<a>text</a>", Limits(size=11, nodes=2)).text == "text"
