@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from realm import saml_forge as forge
 from realm.saml_forge import MD, NOW, certificate_text, key_info, metadata
 
 from providers.errors import MalformedEvidence, ProviderError
 from providers.saml.document import Limits, parse_document
+from providers.saml.encryption import load_private_key
 from providers.saml.metadata import Endpoint, parse_metadata
 
 GOOD = metadata("idp", "ec-new")
@@ -94,3 +96,10 @@ def test_every_document_has_limits_of_its_own(limits: Limits, detail: str) -> No
         parse_document(b"<a>text</a>", limits)
     assert detail in refusal.value.detail
     assert parse_document(b"<a>text</a>", Limits(size=11, nodes=2)).text == "text"
+
+
+@pytest.mark.parametrize("name", ["weak", "ec-new"])
+def test_what_cannot_decrypt_is_no_private_key(name: str) -> None:
+    pem = forge.private_key(name).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    with pytest.raises(ValueError, match="not an RSA key of 2,048 bits"):
+        load_private_key(pem)

@@ -55,7 +55,9 @@ def build(case):
     which = case.get("sign", "assertion")
     if "encrypt_name_id" in case:
         name_id = f'<saml:NameID xmlns:saml="{forge.SAML}" Format="{forge.EMAIL}">{forge.SUBJECT}</saml:NameID>'
-        draft.xml_name_id = Encryptor(**case["encrypt_name_id"]).encrypt(name_id, "EncryptedID")
+        name_id = case.get("plain_name_id", name_id)
+        beside = case.get("beside_name_id", "")
+        draft.xml_name_id = beside + Encryptor(**case["encrypt_name_id"]).encrypt(name_id, "EncryptedID")
     if "encrypt" in case:
         xml = forge.encrypted(draft, which, signer, Encryptor(**case["encrypt"]))
     else:
