@@ -15,7 +15,7 @@ REMEMBERED = 24
 
 @dataclass(frozen=True, slots=True)
 class LoginProfile:
-    """A user's password. Times are in seconds since the epoch."""
+    """A user's password, its fields in the order of the columns. Times are in seconds since the epoch."""
 
     user_id: str
     password_hash: str = field(repr=False)
@@ -27,13 +27,13 @@ class LoginProfile:
 
 def find_login_profile(connection: Connection, user_id: str) -> LoginProfile | None:
     row = connection.execute(select(login_profiles).where(login_profiles.c.user_id == user_id)).first()
-    return None if row is None else _profile(row)
+    return None if row is None else LoginProfile(*row)
 
 
 def list_account_login_profiles(connection: Connection, account: str) -> dict[str, LoginProfile]:
     """Of all users of the account that have one, by the user's unique id."""
     rows = connection.execute(select(login_profiles).join(entities).where(entities.c.account == account))
-    return {row.user_id: _profile(row) for row in rows}
+    return {row[0]: LoginProfile(*row) for row in rows}
 
 
 def insert_login_profile(connection: Connection, profile: LoginProfile) -> None:
@@ -102,14 +102,3 @@ def passwords_last_used(connection: Connection, user_ids: Iterable[str]) -> dict
 
 def _update(connection: Connection, user_id: str, **values: object) -> None:
     connection.execute(update(login_profiles).where(login_profiles.c.user_id == user_id).values(**values))
-
-
-def _profile(row: object) -> LoginProfile:
-    return LoginProfile(
-        row.user_id,  # type: ignore[attr-defined]
-        row.password_hash,  # type: ignore[attr-defined]
-        row.reset_required,  # type: ignore[attr-defined]
-        row.created_at,  # type: ignore[attr-defined]
-        row.changed_at,  # type: ignore[attr-defined]
-        row.last_used_at,  # type: ignore[attr-defined]
-    )

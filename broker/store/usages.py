@@ -16,7 +16,8 @@ _IN_ONE_QUESTION = 500
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The last call of ``action`` by ``subject``; ``used_at`` is in seconds since the epoch."""
+    """The last call of ``action`` by ``subject``, in the order of the columns; ``used_at`` is in seconds since the
+    epoch."""
 
     subject: str
     service: str
@@ -61,7 +62,7 @@ def list_usages(connection: Connection, subjects: Iterable[str], *, since: int =
     for start in range(0, len(wanted), _IN_ONE_QUESTION):
         some = usages.c.subject.in_(wanted[start : start + _IN_ONE_QUESTION])
         rows = connection.execute(select(usages).where(some & (usages.c.used_at >= since)))
-        found += [_usage(row) for row in rows]
+        found += [Usage(*row) for row in rows]
     return found
 
 
@@ -69,7 +70,7 @@ def find_last_usage(connection: Connection, subject: str) -> Usage | None:
     """The last of all."""
     mine = select(usages).where(usages.c.subject == subject)
     row = connection.execute(mine.order_by(usages.c.used_at.desc()).limit(1)).first()
-    return None if row is None else _usage(row)
+    return None if row is None else Usage(*row)
 
 
 def last_usages_of_access_keys(connection: Connection, account: str) -> dict[str, Usage]:
@@ -82,13 +83,9 @@ def last_usages_of_access_keys(connection: Connection, account: str) -> dict[str
         .where(access_keys.c.account == account)
         .subquery()
     )
-    rows = connection.execute(select(ranked).where(ranked.c.rank == 1))
-    return {row.subject: _usage(row) for row in rows}
+    last = select(*(ranked.c[column.name] for column in usages.columns)).where(ranked.c.rank == 1)
+    return {row[0]: Usage(*row) for row in connection.execute(last)}
 
 
 def delete_usages(connection: Connection, subject: str) -> None:
     connection.execute(delete(usages).where(usages.c.subject == subject))
-
-
-def _usage(row: object) -> Usage:
-    return Usage(row.subject, row.service, row.action, row.region, row.used_at)  # type: ignore[attr-defined]
