@@ -22,11 +22,10 @@ from broker.policy.reader import policy_size
 from broker.store.access_keys import find_access_key
 from broker.store.accounts import find_created_at
 from broker.store.engine import Database
-from broker.store.entities import Entity, Kind, find_entity_by_name
+from broker.store.entities import Kind
 from broker.store.entity_policies import PolicyText
 from broker.store.identity_policies import get_identity_policies
 from broker.store.identity_providers import ProviderRecord, find_provider, find_provider_by_arn
-from broker.store.login_profiles import find_login_profile
 from broker.store.policies import find_policy
 from broker.store.roles import find_role
 from broker.store.users import find_user
@@ -92,16 +91,6 @@ class Catalog:
     def user(self, user_id: str) -> UserView | None:
         """The user of this unique id."""
         return self._get(("user", user_id), lambda connection: _user(connection, user_id))
-
-    def entity(self, account: str, kind: Kind, name: str) -> Entity | None:
-        """The user, group or role of this name, whatever its case."""
-        key = ("entity", account, kind, name.lower())
-        return self._get(key, lambda connection: find_entity_by_name(connection, account, kind, name))
-
-    def has_password(self, user_id: str) -> bool:
-        """Whether the user of this unique id has a console password."""
-        key = ("password", user_id)
-        return bool(self._get(key, lambda connection: find_login_profile(connection, user_id) is not None))
 
     def access_key(self, access_key_id: str) -> LongTermKey | None:
         return self._get(("key", access_key_id), lambda connection: self._access_key(connection, access_key_id))

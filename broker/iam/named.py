@@ -17,7 +17,7 @@ from broker.domain.principal import PrincipalKind
 from broker.errors import DeleteConflict, NotFound, Unmodifiable, ValidationFailed
 from broker.services import Caller, Services
 from broker.store.belongings import find_belonging
-from broker.store.entities import Entity, Kind, find_entity_by_id
+from broker.store.entities import Entity, Kind, find_entity_by_id, find_entity_by_name
 
 ARNS = {"user": user_arn, "group": group_arn, "role": role_arn}
 _FIRST = {
@@ -43,7 +43,8 @@ def authorized_entity(
     ``more`` are condition keys of the request besides those of the object's own tags.
     """
     account = account_of_caller(caller)
-    found = services.catalog.entity(account, kind, name)
+    with services.database.read() as connection:
+        found = find_entity_by_name(connection, account, kind, name)
     arn = ARNS[kind](account, "/", name) if found is None else found.arn
     authorize(services, caller, action, arn, {**(entity_context(found) if found else {}), **more})
     if found is None:

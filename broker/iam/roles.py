@@ -109,11 +109,8 @@ def create_role(
 def get_role(services: Services, caller: Caller, *, role_name: str) -> RoleAnswer:
     """A role with its trust policy (AWS IAM GetRole)."""
     role = authorized_entity(services, caller, "iam:GetRole", "role", role_name)
-    view = services.catalog.role(role.arn)
-    if view is None:
-        raise missing("role", role.name)
     with services.database.read() as connection:
-        return RoleAnswer(detailed_view(connection, view.role))
+        return RoleAnswer(detailed_view(connection, _details(connection, role)))
 
 
 def list_roles(

@@ -122,8 +122,6 @@ def get_user(services: Services, caller: Caller, *, user_name: str | None = None
             created = datetime.fromtimestamp(get_created_at(connection, principal.account), UTC)
         return UserAnswer(UserView("/", None, principal.account, root_arn(principal.account), created))
     user = authorized_entity(services, caller, "iam:GetUser", "user", user_or_caller(caller, user_name))
-    if not services.catalog.has_password(user.id):
-        return UserAnswer(user_view(user, detailed=True))
     with services.database.read() as connection:
         last_used = passwords_last_used(connection, [user.id])
     return UserAnswer(user_view(user, last_used.get(user.id), detailed=True))
