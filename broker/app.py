@@ -27,7 +27,9 @@ from broker.health import health_pages, unavailable_page
 from broker.housekeeping import start_housekeeping
 from broker.issuer_pages import issuer_pages
 from broker.mfa import MfaVerifier
+from broker.portal.password_pages import password_pages
 from broker.portal.role_pages import role_pages
+from broker.portal.setup_pages import setup_pages
 from broker.portal.sign_in_pages import sign_in_pages
 from broker.provider_pool import ProviderPool
 from broker.revocations import Revocations
@@ -109,8 +111,9 @@ def build_pages(services: Services) -> Flask:
     pages = Flask("broker", static_folder=None)
     pages.config["MAX_CONTENT_LENGTH"] = services.settings.server.max_body_bytes
     site = Site(services)
-    for room in (site.static_pages(), sign_in_pages(site), role_pages(site)):
-        pages.register_blueprint(room)
+    pages.register_blueprint(site.static_pages())
+    for make in (sign_in_pages, password_pages, setup_pages, role_pages):
+        pages.register_blueprint(make(site))
     pages.register_blueprint(health_pages(services))
     pages.register_blueprint(issuer_pages(services))
     pages.register_error_handler(Unavailable, unavailable_page)

@@ -305,6 +305,14 @@ class Settings(_Section, frozen=True):
         scheme = "https" if self.server.tls_certificate else "http"
         return self.server.base_url or f"{scheme}://{self.server.bind}"
 
+    def pages_url(self) -> str:
+        """The address that people are given. Without a configured one a loopback address is called ``localhost``:
+        passkeys are for names, never for numbers (W3C WebAuthn, "RP ID")."""
+        host, port = parse_bind(self.server.bind)
+        if self.server.base_url or host not in ("127.0.0.1", "::1", "localhost"):
+            return self.base_url().rstrip("/")
+        return f"{'https' if self.server.tls_certificate else 'http'}://localhost:{port}"
+
     def issuer_url(self, account: str) -> str:
         """The issuer of the account's tokens for relying parties: ``iss``, and where its documents are."""
         return f"{self.base_url().rstrip('/')}{ISSUER_PATH}/{account}"

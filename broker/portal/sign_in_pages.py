@@ -70,7 +70,9 @@ def sign_in_pages(site: Site) -> Blueprint:
     return pages
 
 
-def sign_in_page(site: Site, account: AccountRow, next_path: str, *, error: str = "", status: int = 200) -> Response:
+def sign_in_page(
+    site: Site, account: AccountRow, next_path: str, *, error: str = "", status: int = 200, user_name: str = ""
+) -> Response:
     return site.render(
         "portal/sign_in.html",
         status=status,
@@ -78,6 +80,7 @@ def sign_in_page(site: Site, account: AccountRow, next_path: str, *, error: str 
         next=next_path,
         providers=provider_buttons(site.services, account.id),
         error=error,
+        user_name=user_name,
     )
 
 
