@@ -27,6 +27,7 @@ from broker.health import health_pages, unavailable_page
 from broker.housekeeping import start_housekeeping
 from broker.issuer_pages import issuer_pages
 from broker.mfa import MfaVerifier
+from broker.portal.oidc_pages import oidc_pages
 from broker.portal.password_pages import password_pages
 from broker.portal.role_pages import role_pages
 from broker.portal.setup_pages import setup_pages
@@ -112,7 +113,7 @@ def build_pages(services: Services) -> Flask:
     pages.config["MAX_CONTENT_LENGTH"] = services.settings.server.max_body_bytes
     site = Site(services)
     pages.register_blueprint(site.static_pages())
-    for make in (sign_in_pages, password_pages, setup_pages, role_pages):
+    for make in (sign_in_pages, password_pages, oidc_pages, setup_pages, role_pages):
         pages.register_blueprint(make(site))
     pages.register_blueprint(health_pages(services))
     pages.register_blueprint(issuer_pages(services))

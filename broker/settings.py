@@ -233,6 +233,19 @@ class UserEntry(_Section, frozen=True):
     tags: dict[str, str] = {}
 
 
+class SignInEntry(_Section, frozen=True):
+    """``[identity_provider.sign_in]``: what people need to sign in to the pages through an OpenID Connect provider."""
+
+    client_id: str
+    """One of the provider's ``client_ids``: the one that we are registered under."""
+    client_secret_file: str = ""
+    """Mode 0600; neither this nor ``client_secret_env`` for a public client, which has PKCE alone."""
+    client_secret_env: str = ""
+    scopes: tuple[str, ...] = ("openid", "profile", "email")
+    title: str = ""
+    """What the button says; the issuer's host when empty."""
+
+
 class OidcProviderEntry(_Section, frozen=True, tag_field="kind", tag="oidc"):
     """``[[identity_provider]]``: an OpenID Connect issuer that roles may trust."""
 
@@ -247,6 +260,7 @@ class OidcProviderEntry(_Section, frozen=True, tag_field="kind", tag="oidc"):
     leeway_seconds: int = 60
     max_lifetime_seconds: int = 86_400
     allow_several_audiences: bool = False
+    sign_in: SignInEntry | None = None
 
 
 class SamlProviderEntry(_Section, frozen=True, tag_field="kind", tag="saml"):
@@ -371,6 +385,10 @@ def _override(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
         for key in user.get("access_key", [])
         if isinstance(key, dict)
     }
+    providers = raw.get("identity_provider", [])
+    for provider in providers if isinstance(providers, list) else []:
+        sign_in = provider.get("sign_in") if isinstance(provider, dict) else None
+        secrets |= {sign_in.get("client_secret_env")} if isinstance(sign_in, dict) else set()
     for variable, text in environ.items():
         if not variable.startswith(_PREFIX) or variable in secrets or variable in _SECRET_VARIABLES:
             continue

@@ -53,6 +53,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "flask": ("broker/app.py", "broker/health.py", "broker/issuer_pages.py", "broker/web/", "broker/portal/"),
     "werkzeug": ("broker/web/",),
     "markupsafe": ("broker/web/", "broker/portal/"),
+    "authlib": ("providers/oidc/client.py",),
     "botocore": ("broker/aws/", "broker/demo/"),
     "boto3": ("broker/demo/",),
     "sqlalchemy": ("broker/store/", "broker/audit/"),
