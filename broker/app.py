@@ -30,8 +30,11 @@ from broker.mfa import MfaVerifier
 from broker.portal.oidc_pages import oidc_pages
 from broker.portal.password_pages import password_pages
 from broker.portal.role_pages import role_pages
+from broker.portal.security_pages import security_pages
+from broker.portal.session_pages import session_pages
 from broker.portal.setup_pages import setup_pages
 from broker.portal.sign_in_pages import sign_in_pages
+from broker.portal.step_up import step_up_pages
 from broker.provider_pool import ProviderPool
 from broker.revocations import Revocations
 from broker.saml_providers import unseal_private_key
@@ -107,13 +110,26 @@ def _provider_pool(settings: Settings, master_key: bytes) -> ProviderPool:
     return ProviderPool(Surroundings(fetcher, gate, fetch.keys_fresh_seconds, 2 * fetch.timeout_seconds, unseal))
 
 
+_ROOMS = (
+    sign_in_pages,
+    password_pages,
+    oidc_pages,
+    setup_pages,
+    role_pages,
+    step_up_pages,
+    security_pages,
+    session_pages,
+)
+"""The rooms with pages for people."""
+
+
 def build_pages(services: Services) -> Flask:
     """What answers everything that is no AWS call."""
     pages = Flask("broker", static_folder=None)
     pages.config["MAX_CONTENT_LENGTH"] = services.settings.server.max_body_bytes
     site = Site(services)
     pages.register_blueprint(site.static_pages())
-    for make in (sign_in_pages, password_pages, oidc_pages, setup_pages, role_pages):
+    for make in _ROOMS:
         pages.register_blueprint(make(site))
     pages.register_blueprint(health_pages(services))
     pages.register_blueprint(issuer_pages(services))

@@ -71,6 +71,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "lxml": ("providers/saml/",),
     "regex": ("broker/aws/", "broker/session_requests.py"),
     "xmlsec": ("providers/saml/",),
+    "webauthn": ("broker/iam/passkeys.py",),
     "yaml": ("broker/cli/",),
     "zxcvbn": ("broker/iam/password_rules.py",),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Blueprint, Response, request
 from msgspec import structs
 
@@ -13,6 +15,7 @@ from broker.domain.role import User
 from broker.domain.secret import Secret
 from broker.errors import BrokerError, NotFound, PasswordPolicyViolation, TemporarilyUnmodifiable
 from broker.iam.login_profiles import renew_password
+from broker.iam.passkeys import authentication_options, prove_passkey
 from broker.iam.sign_in import NAME, verify_password
 from broker.portal.half_way import HalfWay, find_half_way, go_on, has_second_factor, second_factors
 from broker.portal.recovery_codes import use_code
@@ -41,16 +44,18 @@ def password_pages(site: Site) -> Blueprint:
         half, user = find_half_way(site, account)
         return _mfa_page(site, half, user)
 
+    @pages.post(f"{SIGN_IN}/<account>/passkey/options")
+    def options(account: str) -> Response:
+        _half, user = find_half_way(site, account)
+        return site.json(authentication_options(site.services, user, site.browser_token(), site.visit().now))
+
+    @pages.post(f"{SIGN_IN}/<account>/passkey")
+    def give_passkey(account: str) -> Response:
+        return _try_second_factor(site, account, lambda user: prove_with_passkey(site, user))
+
     @pages.post(f"{SIGN_IN}/<account>/mfa")
     def give_second_factor(account: str) -> Response:
-        half, user = find_half_way(site, account)
-        try:
-            method = prove_code(site, user)
-        except BrokerError as error:
-            refuse(site, error, account, user_principal(user), mfa=True)
-            return _mfa_page(site, half, user, error)
-        now = site.visit().now
-        return go_on(site, user, structs.replace(half, amr=(*half.amr, method, "mfa"), mfa_at=now))
+        return _try_second_factor(site, account, lambda user: prove_code(site, user))
 
     @pages.get(f"{SIGN_IN}/<account>/password")
     def another_password(account: str) -> Response:
@@ -65,6 +70,23 @@ def password_pages(site: Site) -> Blueprint:
         return _try_change(site, half, user)
 
     return pages
+
+
+def _try_second_factor(site: Site, account: str, prove: Callable[[User], str]) -> Response:
+    half, user = find_half_way(site, account)
+    try:
+        method = prove(user)
+    except BrokerError as error:
+        refuse(site, error, account, user_principal(user), mfa=True)
+        return _mfa_page(site, half, user, error)
+    now = site.visit().now
+    return go_on(site, user, structs.replace(half, amr=(*half.amr, method, "mfa"), mfa_at=now))
+
+
+def prove_with_passkey(site: Site, user: User) -> str:
+    """Check the security key's answer in the form: the method's name for ``amr``. Raises AccessDenied."""
+    prove_passkey(site.services, user, request.form.get("answer", ""), site.browser_token(), site.visit().now)
+    return "hwk"
 
 
 def prove_code(site: Site, user: User) -> str:

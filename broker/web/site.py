@@ -21,7 +21,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from broker import __version__
 from broker.aws.errors import wire_error
-from broker.errors import BrokerError
+from broker.errors import AccessDenied, BrokerError
 from broker.proxies import TrustedProxies
 from broker.services import Services
 from broker.sts.external import session_name
@@ -29,6 +29,7 @@ from broker.web import cookies
 from broker.web.forms import FIELD, FormGuard
 from broker.web.headers import protect
 from broker.web.sessions import BrowserSession, BrowserSessions, Origin
+from broker.web.shown import FILTERS
 from broker.web.static_files import load_static_files
 from providers.errors import ProviderError
 
@@ -122,6 +123,18 @@ class Site:
         response = Response(status=HTTPStatus.SEE_OTHER, headers={"Location": self.href(path)})
         return protect(response, secure=self.visit().secure)
 
+    def json(self, content: object) -> Response:
+        """An answer for a script of ours."""
+        response = Response(msgspec.json.encode(content), content_type="application/json")
+        return protect(response, secure=self.visit().secure)
+
+    def browser_token(self) -> str:
+        """What only this browser's forms have. Raises AccessDenied for a browser without a cookie of ours."""
+        cookie = self.visit().cookie
+        if cookie is None:
+            raise AccessDenied("Your browser sent no cookie.")
+        return self._forms.token(cookie)
+
     def leave(self, address: str) -> Response:
         """To an identity provider, whose address comes from its registration."""
         response = Response(status=HTTPStatus.SEE_OTHER, headers={"Location": address})
@@ -171,8 +184,10 @@ class Site:
         return self.problem(500, "Something went wrong here. It has been logged.")
 
     def static_pages(self) -> Blueprint:
-        """The static files, and the shared templates."""
+        """The static files, and the shared templates with their filters."""
         pages = Blueprint("web", "broker.web", template_folder="templates")
+        for name, show in FILTERS.items():
+            pages.add_app_template_filter(show, name)
 
         @pages.get("/static/<version>/<name>")
         def static_file(version: str, name: str) -> Response:
