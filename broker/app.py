@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from flask import Flask
+from werkzeug.exceptions import HTTPException
 
 from broker.assertion_claims import AssertionClaims
 from broker.audit.journal import replay
@@ -134,6 +135,7 @@ def build_pages(services: Services) -> Flask:
     pages.register_blueprint(health_pages(services))
     pages.register_blueprint(issuer_pages(services))
     pages.register_error_handler(Unavailable, unavailable_page)
+    pages.register_error_handler(HTTPException, site.http_error)
     return pages
 
 

@@ -52,7 +52,7 @@ LAYERS = (
 
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "flask": ("broker/app.py", "broker/health.py", "broker/issuer_pages.py", "broker/web/", "broker/portal/"),
-    "werkzeug": ("broker/web/",),
+    "werkzeug": ("broker/web/", "broker/app.py"),
     "markupsafe": ("broker/web/", "broker/portal/"),
     "authlib": ("providers/oidc/client.py",),
     "botocore": ("broker/aws/", "broker/demo/"),

@@ -157,6 +157,7 @@ def _credentials_page(site: Site, arn: str, issued: Issued) -> Response:
         name=name,
         user_arn=issued.assumed_role_user.arn,
         expires=iso_seconds(end),
+        until=end.timestamp(),
         minutes=int((end - site.visit().now).total_seconds() // 60),
         snippets=snippets(issued.credentials, profile=name, endpoint=site.services.settings.base_url()),
     )

@@ -170,13 +170,14 @@ class Site:
         pages.before_request(self.check_form)
         pages.register_error_handler(BrokerError, self.refuse)
         pages.register_error_handler(ProviderError, self.refuse)
-        pages.register_error_handler(HTTPException, self._http_error)
+        pages.register_error_handler(HTTPException, self.http_error)
         pages.register_error_handler(Exception, self._failure)
         return pages
 
-    def _http_error(self, error: HTTPException) -> WerkzeugResponse:
-        if error.response is not None:
-            return error.response  # type: ignore[return-value]  # what ``abort`` was given
+    def http_error(self, error: HTTPException) -> WerkzeugResponse:
+        """A page for a person; a program keeps Flask's own answer."""
+        if error.response is not None or not request.accept_mimetypes.accept_html:
+            return error.get_response()  # also what ``abort`` was given
         return self.problem(error.code or 500, error.description or "")
 
     def _failure(self, error: Exception) -> Response:
