@@ -17,6 +17,8 @@ from broker.audit.log import AuditLog
 from broker.aws.endpoint import AwsEndpoint
 from broker.catalog import Catalog
 from broker.configure import apply_configuration, check_configuration
+from broker.console.account_pages import account_pages
+from broker.console.pages import console_pages
 from broker.credentials.issuer import CredentialIssuer
 from broker.credentials.keyring import KeyRing, check_master_key
 from broker.credentials.masterkey import load_master_key
@@ -120,6 +122,8 @@ _ROOMS = (
     step_up_pages,
     security_pages,
     session_pages,
+    console_pages,
+    account_pages,
 )
 """The rooms with pages for people."""
 

@@ -41,7 +41,7 @@ LAYERS = (
     {"sts", "iam", "analysis"},
     {"aws", "configure", "initialize", "health", "housekeeping", "issuer_pages"},
     {"web"},
-    {"portal"},
+    {"portal", "console"},
     {"app"},
     {"app", "later"},
     {"server"},
@@ -51,7 +51,14 @@ LAYERS = (
 """The rooms of ``broker``, from the ground up. A room imports from lower layers alone, never from its own layer."""
 
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
-    "flask": ("broker/app.py", "broker/health.py", "broker/issuer_pages.py", "broker/web/", "broker/portal/"),
+    "flask": (
+        "broker/app.py",
+        "broker/health.py",
+        "broker/issuer_pages.py",
+        "broker/web/",
+        "broker/portal/",
+        "broker/console/",
+    ),
     "werkzeug": ("broker/web/", "broker/app.py"),
     "markupsafe": ("broker/web/", "broker/portal/"),
     "authlib": ("providers/oidc/client.py",),

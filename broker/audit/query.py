@@ -36,5 +36,20 @@ def find_events_of(connection: Connection, principal_id: str, count: int) -> lis
     return [json.loads(record) for record in connection.execute(wanted).scalars()]
 
 
+def find_events_in(connection: Connection, account: str, text: str, count: int) -> list[dict[str, Any]]:
+    """The last events of an account that have this text in them, the newest first, among the record's last 5,000."""
+    newest = select(audit_events.c.sequence).order_by(audit_events.c.sequence.desc()).limit(_SEARCHED).subquery()
+    wanted = (
+        select(audit_events.c.record)
+        .where(audit_events.c.sequence.in_(select(newest.c.sequence)))
+        .where(audit_events.c.record.contains(f'"recipientAccountId":"{account}"', autoescape=True))
+        .order_by(audit_events.c.sequence.desc())
+        .limit(count)
+    )
+    if text:
+        wanted = wanted.where(audit_events.c.record.icontains(text, autoescape=True))
+    return [json.loads(record) for record in connection.execute(wanted).scalars()]
+
+
 def count(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(audit_events)).scalar_one())

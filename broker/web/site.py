@@ -21,7 +21,10 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from broker import __version__
 from broker.aws.errors import wire_error
+from broker.callers import user_principal
+from broker.domain.arn import user_arn
 from broker.errors import AccessDenied, BrokerError
+from broker.policy.evaluate import AccessRequest, PolicySet, evaluate
 from broker.proxies import TrustedProxies
 from broker.services import Services
 from broker.sts.external import session_name
@@ -100,7 +103,8 @@ class Site:
             href=self.href,
             static=self.static,
             csrf=partial(_hidden, FIELD, self._forms.token(visit.cookie)),
-            who=self._name(visit.session),
+            who=self.name_of(visit.session),
+            administers=self._administers(visit),
             version=__version__,
             **values,
         )
@@ -109,7 +113,7 @@ class Site:
             cookies.set_cookie(response, cookies.VISITOR, visit.cookie)
         return protect(response, secure=visit.secure, form_action=form_action)
 
-    def _name(self, session: BrowserSession | None) -> str:
+    def name_of(self, session: BrowserSession | None) -> str:
         """What the person is called at the top of a page."""
         if session is None:
             return ""
@@ -117,6 +121,15 @@ class Site:
             return session_name(session.person.external.identity)
         view = self.services.catalog.user(session.person.user_id or "")
         return "" if view is None else view.user.name
+
+    def _administers(self, visit: Visit) -> bool:
+        """Whether the bar at the top leads to administration; what can be done there is asked each time."""
+        view = self.services.catalog.user(visit.session.person.user_id or "") if visit.session else None
+        if view is None:
+            return False
+        user = view.user
+        access = AccessRequest(user_principal(user), "iam:ListUsers", user_arn(user.account, "/", ""), user.account, {})
+        return evaluate(access, PolicySet(identity=view.identity, boundary=view.boundary)).allowed
 
     def redirect(self, path: str) -> Response:
         """To a page of ours, with GET (303). Without a host: the browser stays at the address that it knows us by."""
