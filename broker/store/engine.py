@@ -24,6 +24,8 @@ from broker.store.failures import translated
 from broker.store.node import FileLock, RevisionCounter
 from broker.store.tables import revision
 
+_RAISE_REVISION = update(revision).values(value=revision.c.value + 1).returning(revision.c.value)
+
 
 class Database:
     """Connections to the store. Make one in each process: connections do not survive a fork.
@@ -74,8 +76,7 @@ class Database:
         with self.exclusive():
             with self._writing() as connection:
                 yield connection
-                raised = update(revision).values(value=revision.c.value + 1).returning(revision.c.value)
-                value = int(connection.execute(raised).scalar_one())
+                value = int(connection.execute(_RAISE_REVISION).scalar_one())
             with self._announcing():
                 self._counter.note(value)
 
