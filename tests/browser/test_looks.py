@@ -91,3 +91,33 @@ def test_security(page: Page, people: People, look: Callable[[str], None]) -> No
     look("access-key")
     page.goto("/portal/step-up?next=/portal")
     look("second-factor")
+
+
+def test_administration(page: Page, people: People, look: Callable[[str], None]) -> None:
+    set_up(page, people.setup_link(), "boss")
+    for name in ("users", "roles", "oidc", "password-policy", "sessions", "audit"):
+        page.goto(f"/console/{name}")
+        look(f"console-{name}")
+    page.goto("/console/users/object?name=boss")
+    look("console-user")
+    page.goto("/console/roles/object?name=deploy")
+    look("console-role")
+    page.goto("/console/roles/new")
+    page.get_by_label("Role name").fill("broken")
+    page.get_by_label("Trust policy").fill(
+        '{\n  "Version": "2012-10-17",\n  "Statement": [\n    {"Effect": "Alow"}\n  ]\n}'
+    )
+    page.get_by_role("button", name="Make it").click()
+    look("console-refused")
+    page.goto("/console/users/document?name=boss&policy=")
+    look("console-editor")
+    page.goto("/console/simulator")
+    page.get_by_label("ARN of the user").fill(f"arn:aws:iam::{ACCOUNT}:user/ann")
+    page.get_by_label("Actions").fill("sts:AssumeRole iam:CreateUser")
+    page.get_by_role("button", name="Simulate").click()
+    look("console-simulator")
+    page.goto("/console/trust")
+    page.get_by_label("ARN of the role").fill(f"arn:aws:iam::{ACCOUNT}:role/administrator")
+    page.get_by_label("Paste it here").fill(f"arn:aws:iam::{ACCOUNT}:user/ann")
+    page.get_by_role("button", name="Check").click()
+    look("console-trust")

@@ -228,7 +228,8 @@ def test_hostile_texts_are_shown_as_texts(pages: Pages, admin: Browser) -> None:
         )
         == 303
     )
-    assert do(admin, "PutUserPolicy", UserName="ann", PolicyName="evil", PolicyDocument=document) == 303
+    assert do(admin, "CreateUser", UserName="carol") == 303
+    assert do(admin, "PutUserPolicy", UserName="carol", PolicyName="evil", PolicyDocument=document) == 303
     evil = pages.browser()
     evil.client.get("/sign-in/example", base_url="https://portal.example", headers={"User-Agent": XSS})
     evil.get("/sign-in/example")
@@ -241,7 +242,8 @@ def test_hostile_texts_are_shown_as_texts(pages: Pages, admin: Browser) -> None:
     seen = ""
     for page in (
         *[f"/console/{name}" for name in (*LISTS, *PAGES)],
-        "/console/users/object?name=ann",
+        "/console/users/object?name=carol",
+        "/console/users/document?name=carol&policy=evil",
         "/console/roles/object?name=r",
         "/portal",
         "/portal/activity",
