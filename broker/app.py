@@ -5,17 +5,21 @@ from __future__ import annotations
 import gc
 import os
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from flask import Flask
 
 from broker.assertion_claims import AssertionClaims
+from broker.audit.anchor import Anchor
 from broker.audit.journal import replay
 from broker.audit.log import AuditLog
+from broker.audit.sealer import Sealer, start_sealing
 from broker.aws.endpoint import AwsEndpoint
 from broker.catalog import Catalog
 from broker.configure import apply_configuration, check_configuration
+from broker.credentials.audit_ring import AuditRing, ensure_audit_keys
 from broker.credentials.issuer import CredentialIssuer
 from broker.credentials.keyring import KeyRing, check_master_key
 from broker.credentials.masterkey import load_master_key
@@ -61,6 +65,7 @@ def prepare(directory: Path) -> Prepared:
         migrate(database)
         check_master_key(database, master_key)
         replay(database)
+        ensure_audit_keys(database, master_key, datetime.now(UTC))
         apply_configuration(database, declaration, master_key)
     return Prepared(settings, master_key)
 
@@ -88,6 +93,13 @@ def build_services(prepared: Prepared) -> Services:
     )
 
 
+def build_sealer(services: Services) -> Sealer:
+    """What seals the audit record, for this process."""
+    settings = services.settings
+    ring = AuditRing(services.database, services.master_key)
+    return Sealer(services.database, ring, Anchor(settings.file(settings.audit.anchor_file)))
+
+
 def _provider_pool(settings: Settings, master_key: bytes) -> ProviderPool:
     """Half of a worker's threads may wait for issuers, so that one that hangs never holds up the rest."""
     fetch = settings.fetch
@@ -110,6 +122,7 @@ def create_app(prepared: Prepared) -> Flask:
     pages.register_error_handler(Unavailable, unavailable_page)
     pages.wsgi_app = AwsEndpoint(services, pages.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     start_housekeeping(services)
+    start_sealing(build_sealer(services), services.settings.audit.seal_seconds)
     gc.collect()
     gc.freeze()  # what lives as long as the worker need not be looked at again, nor copied after the fork
     return pages
