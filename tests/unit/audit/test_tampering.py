@@ -299,19 +299,19 @@ def test_the_command_needs_public_keys_alone(tmp_path: Path) -> None:
     broker = BrokerServer(tmp_path / "home", settings={"audit.seal_seconds": 0.1})
     with serving(broker):
         broker.client(broker.root).get_session_token()
-        _wait_for_head(broker, 2)
+        _wait_for_head(broker, 3)
         key = tmp_path / "key"
         key.write_text(accredit("audit", "key", broker.directory))
         old = tmp_path / "old"
         old.write_text(accredit("audit", "head", broker.directory))
         broker.client(broker.root).get_session_token()
-        _wait_for_head(broker, 3)
+        _wait_for_head(broker, 4)
     (broker.directory / "master.key").unlink()
     told = json.loads(accredit("audit", "verify", broker.directory, "--key", key, "--since", old, "--json"))
     assert told["problems"] == []
     assert told["size"] >= 3
     with broker_database(broker) as database:
-        event_id = json.loads(database.execute("SELECT record FROM audit_events").fetchall()[1][0])["eventID"]
+        event_id = json.loads(database.execute("SELECT record FROM audit_events").fetchall()[0][0])["eventID"]
     proof = tmp_path / "proof"
     proof.write_text(accredit("audit", "prove", broker.directory, "--event", event_id, "--account", "123456789012"))
     assert "the event is number" in accredit("audit", "verify", proof, "--key", key)
