@@ -38,7 +38,7 @@ LAYERS = (
     {"authorization"},
     {"session_requests"},
     {"saml"},
-    {"sts", "iam", "analysis"},
+    {"sts", "iam", "analysis", "trail"},
     {"aws", "configure", "initialize", "health", "housekeeping", "issuer_pages"},
     {"app"},
     {"server"},

@@ -55,6 +55,12 @@ def find_segment(connection: Connection, number: int) -> Segment | None:
     return None if row is None else _segment(row)
 
 
+def read_segments(connection: Connection, numbers: Iterable[int]) -> dict[int, Segment]:
+    """The segments of these numbers, at most some hundred."""
+    rows = connection.execute(select(audit_segments).where(audit_segments.c.number.in_(list(numbers))))
+    return {row.number: _segment(row) for row in rows}
+
+
 def last_segment(connection: Connection) -> Segment | None:
     row = connection.execute(select(audit_segments).order_by(audit_segments.c.number.desc()).limit(1)).one_or_none()
     return None if row is None else _segment(row)

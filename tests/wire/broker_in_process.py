@@ -82,8 +82,17 @@ class BrokerInProcess:
         self._services.audit.close()
         self._services.database.close()
 
-    def ask(self, service: str, body: bytes, *, path: str = "/", content_type: str = "", signed: bool = True) -> Answer:
-        """One POST."""
+    def ask(
+        self,
+        service: str,
+        body: bytes,
+        *,
+        path: str = "/",
+        content_type: str = "",
+        signed: bool = True,
+        target: str = "",
+    ) -> Answer:
+        """One POST; ``target`` names the operation in the JSON protocol."""
         environ: dict[str, Any] = {
             "REQUEST_METHOD": "POST",
             "PATH_INFO": path,
@@ -95,6 +104,8 @@ class BrokerInProcess:
             "wsgi.url_scheme": "https",
             "wsgi.input": io.BytesIO(body),
         }
+        if target:
+            environ["HTTP_X_AMZ_TARGET"] = target
         if signed:
             request = AWSRequest("POST", f"https://{HOST}{path}", data=body, headers={"Content-Type": content_type})
             SigV4Auth(self._credentials, service, "eu-central-1").add_auth(request)
