@@ -86,7 +86,11 @@ def build_services(prepared: Prepared) -> Services:
         mfa=MfaVerifier(database, master_key),
         providers=_provider_pool(settings, master_key),
         claims=AssertionClaims(database),
-        audit=AuditLog(database, read_flush_seconds=settings.audit.read_flush_milliseconds / 1000),
+        audit=AuditLog(
+            database,
+            read_flush_seconds=settings.audit.read_flush_milliseconds / 1000,
+            failures_per_second=settings.audit.failures_per_second,
+        ),
         usage=UsageLog(database),
         passwords=Passwords(),
         master_key=master_key,

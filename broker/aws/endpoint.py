@@ -150,7 +150,10 @@ class AwsEndpoint:
         record.error_code, record.error_message, record.reason = wire.code, wire.message, error.detail
         record.response = None  # whatever was made, it is not handed out
         try:
-            self._services.audit.record_soon(render(record))
+            if record.principal is None:
+                self._services.audit.record_failure(record)
+            else:
+                self._services.audit.record_soon(render(record))
         except AuditUnavailable as unavailable:
             wire = protocol.wire_error(unavailable)
         body = protocol.render_error(wire, served, record.request_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import sqlite3
 from collections.abc import Mapping
@@ -119,6 +120,13 @@ class BrokerInProcess:
         answer = b"".join(self._endpoint(environ, start_response))
         ((status, headers),) = told
         return Answer(int(status[:3]), headers, answer)
+
+    def events(self) -> list[dict[str, Any]]:
+        """All audit events, once those of the calls so far are on disk."""
+        self._services.audit.flush()
+        with closing(self._reader.cursor()) as cursor:
+            texts = cursor.execute("SELECT record FROM audit_events ORDER BY sequence").fetchall()
+        return [json.loads(text) for (text,) in texts]
 
     def state(self) -> list[list[tuple[Any, ...]]]:
         """All that is stored, the record of attempts aside."""
