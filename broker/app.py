@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -12,13 +13,16 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 
 from broker.assertion_claims import AssertionClaims
+from broker.audit.anchor import Anchor
 from broker.audit.journal import replay
 from broker.audit.log import AuditLog
+from broker.audit.sealer import Sealer, start_sealing
 from broker.aws.endpoint import AwsEndpoint
 from broker.catalog import Catalog
 from broker.configure import apply_configuration, check_configuration
 from broker.console.account_pages import account_pages
 from broker.console.pages import console_pages
+from broker.credentials.audit_ring import AuditRing, ensure_audit_keys
 from broker.credentials.issuer import CredentialIssuer
 from broker.credentials.keyring import KeyRing, check_master_key
 from broker.credentials.masterkey import load_master_key
@@ -73,6 +77,7 @@ def prepare(directory: Path) -> Prepared:
         migrate(database)
         check_master_key(database, master_key)
         replay(database)
+        ensure_audit_keys(database, master_key, datetime.now(UTC))
         apply_configuration(database, declaration, master_key)
     return Prepared(settings, master_key)
 
@@ -93,11 +98,22 @@ def build_services(prepared: Prepared) -> Services:
         mfa=MfaVerifier(database, master_key),
         providers=_provider_pool(settings, master_key),
         claims=AssertionClaims(database),
-        audit=AuditLog(database, read_flush_seconds=settings.audit.read_flush_milliseconds / 1000),
+        audit=AuditLog(
+            database,
+            read_flush_seconds=settings.audit.read_flush_milliseconds / 1000,
+            failures_per_second=settings.audit.failures_per_second,
+        ),
         usage=UsageLog(database),
         passwords=Passwords(),
         master_key=master_key,
     )
+
+
+def build_sealer(services: Services) -> Sealer:
+    """What seals the audit record, for this process."""
+    settings = services.settings
+    ring = AuditRing(services.database, services.master_key)
+    return Sealer(services.database, ring, Anchor(settings.file(settings.audit.anchor_file)))
 
 
 def _provider_pool(settings: Settings, master_key: bytes) -> ProviderPool:
@@ -149,6 +165,7 @@ def create_app(prepared: Prepared) -> Flask:
     pages = build_pages(services)
     pages.wsgi_app = AwsEndpoint(services, pages.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     start_housekeeping(services)
+    start_sealing(build_sealer(services), services.settings.audit.seal_seconds)
     gc.collect()
     gc.freeze()  # what lives as long as the worker need not be looked at again, nor copied after the fork
     return pages
