@@ -20,8 +20,11 @@ from broker.credentials.issuer import CredentialIssuer
 from broker.credentials.keyring import KeyRing, check_master_key
 from broker.credentials.masterkey import load_master_key
 from broker.credentials.passwords import Passwords
+from broker.credentials.provider_secrets import unseal_bind_password
 from broker.credentials.signing_ring import SigningRing
 from broker.database import command_database, worker_database
+from broker.directory_subjects import DirectorySubjects
+from broker.directory_watch import start_directory_watch
 from broker.errors import ConfigurationError, Unavailable
 from broker.health import health_pages, unavailable_page
 from broker.housekeeping import start_housekeeping
@@ -35,6 +38,7 @@ from broker.settings import Settings, load_settings
 from broker.store.schema import migrate
 from broker.usage import UsageLog
 from providers.fetch import Fetcher
+from providers.ldap.gate import LoginGate
 from providers.oidc.jwks import FetchGate
 from providers.registry import Surroundings
 
@@ -81,6 +85,7 @@ def build_services(prepared: Prepared) -> Services:
         mfa=MfaVerifier(database, master_key),
         providers=_provider_pool(settings, master_key),
         claims=AssertionClaims(database),
+        subjects=DirectorySubjects(database),
         audit=AuditLog(database, read_flush_seconds=settings.audit.read_flush_milliseconds / 1000),
         usage=UsageLog(database),
         passwords=Passwords(),
@@ -89,7 +94,8 @@ def build_services(prepared: Prepared) -> Services:
 
 
 def _provider_pool(settings: Settings, master_key: bytes) -> ProviderPool:
-    """Half of a worker's threads may wait for issuers, so that one that hangs never holds up the rest."""
+    """Half of a worker's threads may wait for issuers, and three of eight for directories, two for the same one: those
+    that hang never hold up the rest."""
     fetch = settings.fetch
     fetcher = Fetcher(
         allow_http_loopback=fetch.allow_http_loopback,
@@ -97,8 +103,18 @@ def _provider_pool(settings: Settings, master_key: bytes) -> ProviderPool:
         timeout_seconds=fetch.timeout_seconds,
     )
     gate = FetchGate(settings.server.threads // 2)
-    unseal = partial(unseal_private_key, master_key)
-    return ProviderPool(Surroundings(fetcher, gate, fetch.keys_fresh_seconds, 2 * fetch.timeout_seconds, unseal))
+    logins = LoginGate(settings.server.threads * 3 // 8, settings.server.threads // 4)
+    return ProviderPool(
+        Surroundings(
+            fetcher=fetcher,
+            gate=gate,
+            keys_fresh_seconds=fetch.keys_fresh_seconds,
+            wait_seconds=2 * fetch.timeout_seconds,
+            unseal=partial(unseal_private_key, master_key),
+            unseal_password=lambda arn, sealed: unseal_bind_password(master_key, arn, sealed).reveal(),
+            logins=logins,
+        )
+    )
 
 
 def create_app(prepared: Prepared) -> Flask:
@@ -110,6 +126,7 @@ def create_app(prepared: Prepared) -> Flask:
     pages.register_error_handler(Unavailable, unavailable_page)
     pages.wsgi_app = AwsEndpoint(services, pages.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     start_housekeeping(services)
+    start_directory_watch(services)
     gc.collect()
     gc.freeze()  # what lives as long as the worker need not be looked at again, nor copied after the fork
     return pages

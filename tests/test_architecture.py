@@ -30,15 +30,16 @@ LAYERS = (
         "usage",
     },
     {"audit", "credentials", "database", "provider_files", "provider_pool", "shared_issuers"},
-    {"accounts", "assertion_claims", "authorization_messages", "catalog", "mfa", "product_policies"}
+    {"accounts", "assertion_claims", "authorization_messages", "catalog", "directory_subjects", "mfa"}
+    | {"product_policies"}
     | {"revocations", "saml_providers", "usage"},
     {"services"},
     {"callers", "restrictions"},
     {"authorization"},
     {"session_requests"},
-    {"saml"},
+    {"ldap", "saml"},
     {"sts", "iam", "analysis"},
-    {"aws", "configure", "initialize", "health", "housekeeping", "issuer_pages"},
+    {"aws", "configure", "directory_watch", "initialize", "health", "housekeeping", "issuer_pages"},
     {"app"},
     {"server"},
     {"demo"},
@@ -54,6 +55,8 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "alembic": ("broker/store/",),
     "click": ("broker/cli/",),
     "granian": ("broker/server.py",),
+    "ldap3": ("providers/ldap/",),
+    "pyasn1": ("providers/ldap/",),
     "gunicorn": ("broker/server.py",),
     "jwt": ("broker/credentials/", "providers/oidc/", "broker/demo/"),
     "cryptography": ("broker/credentials/", "providers/oidc/", "providers/saml/", "broker/demo/"),
@@ -74,8 +77,15 @@ TYPES_OF_LIBRARIES = {("sqlalchemy", "Connection")}
 """What other rooms may say about the store: a transaction that they were given."""
 
 OUTBOUND = {"http.client", "urllib.request", "socket", "ssl", "ftplib", "smtplib", "xmlrpc.client", "asyncio"}
-OUTBOUND_ALLOWED = ("providers/fetch.py", "broker/demo/", "broker/cli/demo.py", "broker/provider_files.py")
-"""``providers.fetch`` is the only way out; ``provider_files`` has ``ssl`` read certificates."""
+OUTBOUND_ALLOWED = (
+    "providers/fetch.py",
+    "providers/ldap/",
+    "broker/demo/",
+    "broker/cli/demo.py",
+    "broker/provider_files.py",
+)
+"""``providers.fetch`` is the only way out by HTTP, and ``providers.ldap`` to directories;
+``provider_files`` has ``ssl`` read certificates."""
 
 NO_INPUT_OR_OUTPUT = {"os", "pathlib", "io", "tempfile", "subprocess", "socket", "time", "random", "secrets", "logging"}
 PURE = ("broker/domain/", "broker/policy/")
@@ -216,6 +226,7 @@ def test_generic_handlers_are_at_the_outer_edges_alone() -> None:
     """``except Exception`` is where a failure becomes an answer (house rule 6), or a denial, or leaves a thread."""
     edges = {
         "broker/aws/endpoint.py",
+        "broker/directory_watch.py",
         "broker/housekeeping.py",
         "broker/policy/evaluate.py",
         "broker/server.py",

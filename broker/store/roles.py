@@ -51,6 +51,13 @@ def find_roles(
     return [_role(row) for row in connection.execute(ordered)]
 
 
+def find_roles_naming(connection: Connection, account: str, text: str) -> list[str]:
+    """The ARNs of the roles whose trust policies hold ``text``, by name."""
+    where = of_kind(account, "role") & roles.c.trust_policy.contains(text, autoescape=True)
+    ordered = select(entities.c.arn).join_from(entities, roles).where(where).order_by(entities.c.name_key)
+    return list(connection.execute(ordered).scalars())
+
+
 def set_trust_policy(connection: Connection, role_id: str, trust_policy: str) -> None:
     connection.execute(update(roles).where(roles.c.id == role_id).values(trust_policy=trust_policy))
 
