@@ -45,6 +45,14 @@ def list_subjects(connection: Connection, provider: str) -> list[DirectorySubjec
     return [DirectorySubject(*row) for row in rows]
 
 
+def find_subject(connection: Connection, provider: str, username: str) -> str | None:
+    """The subject whom a directory calls so, if there is exactly one."""
+    table = directory_subjects.c
+    same = (table.provider == provider) & (table.username == username)
+    found = connection.execute(select(table.subject).where(same).limit(2)).scalars().all()
+    return found[0] if len(found) == 1 else None
+
+
 def claim_checks(connection: Connection, provider: str, subjects: Iterable[str], *, before: int, now: int) -> list[str]:
     """Of these, those that nobody has checked since ``before``; they count as checked from now on."""
     due = _same(provider, subjects) & (directory_subjects.c.checked_at <= before)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from providers.errors import ProviderUnreachable
 from providers.ldap.link import UNREACHABLE
-from providers.ldap.names import equals, fill_filter, follow_chain
+from providers.ldap.names import NOBODY, equals, fill_filter, follow_chain
 from providers.ldap.search import Entry, Search, find_entries
 from providers.ldap.servers import Directory, Visit
 
@@ -34,6 +34,14 @@ class GroupRules:
     name_attribute: str
     nested: str
 
+    def template(self) -> str:
+        """The filter, with Active Directory's rule in it if it is to follow groups of groups."""
+        return follow_chain(self.query) if self.nested == "InChain" else self.query
+
+    def first_query(self, dn: str, username: str, gid_number: str = NOBODY) -> str:
+        """The filter for the groups that hold somebody."""
+        return fill_filter(self.template(), dn=dn, username=username, gid_number=gid_number)
+
     def attributes(self) -> list[str]:
         return [*([] if self.name_attribute == DN else [self.name_attribute]), "groupType"]
 
@@ -53,15 +61,13 @@ class Seeker:
         return tuple(sorted(set(names)))
 
     def _groups(self, visit: Visit, person: Entry, username: str) -> dict[str, Entry]:
-        gid = next(iter(person.texts("gidNumber")), "\x00")
-        chained = self.rules.nested == "InChain"
-        template = follow_chain(self.rules.query) if chained else self.rules.query
-        found = self._search(visit, fill_filter(template, dn=person.dn, username=username, gid_number=gid))
+        gid = next(iter(person.texts("gidNumber")), NOBODY)
+        found = self._search(visit, self.rules.first_query(person.dn, username, gid))
         primary = self._primary(visit, person)
         if self.rules.nested == "None":
             return found | primary
-        if chained:
-            return found | primary | self._holders(visit, [group.dn for group in primary.values()], template)
+        if self.rules.nested == "InChain":
+            return found | primary | self._holders(visit, [group.dn for group in primary.values()])
         return self._walk(visit, found | primary)
 
     def _walk(self, visit: Visit, found: dict[str, Entry]) -> dict[str, Entry]:
@@ -70,7 +76,7 @@ class Seeker:
         for _ in range(MAX_DEPTH):
             if not level:
                 return found
-            holders = self._holders(visit, [group.dn for group in level.values()], self.rules.query)
+            holders = self._holders(visit, [group.dn for group in level.values()])
             level = {dn: group for dn, group in holders.items() if dn not in found}
             found = found | level
             if len(found) > MAX_GROUPS:
@@ -79,11 +85,11 @@ class Seeker:
             raise _too_much(f"groups are nested deeper than {MAX_DEPTH}")
         return found
 
-    def _holders(self, visit: Visit, dns: Sequence[str], template: str) -> dict[str, Entry]:
+    def _holders(self, visit: Visit, dns: Sequence[str]) -> dict[str, Entry]:
         """The groups that hold one of ``dns``."""
         found: dict[str, Entry] = {}
         for start in range(0, len(dns), _DNS_A_QUERY):
-            queries = "".join(fill_filter(template, dn=dn) for dn in dns[start : start + _DNS_A_QUERY])
+            queries = "".join(fill_filter(self.rules.template(), dn=dn) for dn in dns[start : start + _DNS_A_QUERY])
             found |= self._search(visit, f"(|{queries})")
         return found
 

@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -107,17 +107,16 @@ class Link:
         """Connect, and have TLS. Raises LinkBroken."""
         until = min(deadline, time.monotonic() + self.reach.connect_seconds)
         try:
-            plain = _connect(self.endpoint, self.reach.allows, until)
+            plain = connect(self.endpoint, self.reach.allows, until)
         except OSError as error:
             raise LinkBroken(
                 f"{self.endpoint.url}: {_words(error)}", timed_out=isinstance(error, TimeoutError)
             ) from None
         self._socket = _Guarded(plain)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._socket.close)
             self._start(until)
-        except BaseException:
-            self._socket.close()
-            raise
+            undo.pop_all()
         return self
 
     def _start(self, until: float) -> None:
@@ -283,7 +282,7 @@ def _adopt(guarded: _Guarded) -> Any:
     return connection
 
 
-def _connect(endpoint: Endpoint, allows: Callable[[str], bool], until: float) -> socket.socket:
+def connect(endpoint: Endpoint, allows: Callable[[str], bool], until: float) -> socket.socket:
     """To the first address that answers; each gets its share of the time that is left."""
     addresses = [one for one in look_up(endpoint, until) if allows(one)]
     if not addresses:

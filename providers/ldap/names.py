@@ -20,7 +20,7 @@ _PLACEHOLDER = re.compile(r"\{(username|dn|gidNumber)\}")
 _BOUND_TO_DN = re.compile(r"\(([A-Za-z][A-Za-z0-9-]*)=\{dn\}\)")
 _IN_CHAIN = "1.2.840.113556.1.4.1941"
 """LDAP_MATCHING_RULE_IN_CHAIN (Microsoft, [MS-ADTS] 3.1.1.3.4.4)."""
-_NOBODY = "\x00"
+NOBODY = "\x00"
 """The value of what an entry does not have: no directory stores it."""
 
 
@@ -39,7 +39,7 @@ def check_credentials(username: str, password: str) -> None:
         raise CredentialsRejected(REFUSED, detail="the user name is empty or has characters that cannot be seen")
 
 
-def fill_filter(template: str, *, username: str = _NOBODY, dn: str = _NOBODY, gid_number: str = _NOBODY) -> str:
+def fill_filter(template: str, *, username: str = NOBODY, dn: str = NOBODY, gid_number: str = NOBODY) -> str:
     """The filter for one person or group (RFC 4515, section 3)."""
     values = {"username": username, "dn": dn, "gidNumber": gid_number}
     return _PLACEHOLDER.sub(lambda found: escape_filter_chars(values[found[1]]), template)

@@ -85,13 +85,14 @@ class LdapProvider:
         self._name, self._gate = name, gate
         self.rules = rules
         self.reach = Reach(_tls(rules.authority), allows, rules.connect_seconds, rules.answer_seconds)
+        self.searches_as_user = rules.user_template is not None and not rules.service.name
         self.directory = Directory(
             rules.servers,
             self.reach,
             rules.service,
             2 * rules.answer_seconds,
             referrals=rules.referral_servers,
-            by_themselves=rules.user_template is not None and not rules.service.name,
+            by_themselves=self.searches_as_user,
         )
 
     def authenticate(self, evidence: Evidence, *, now: datetime) -> ExternalIdentity:
@@ -169,13 +170,27 @@ class LdapProvider:
             raise CredentialsRejected(REFUSED, detail="nobody, or more than one, has this user name")
         problem = self._prove(visit, entry, evidence.password)
         if problem is None:
-            if not entry.values:
-                entry = self._read(visit, entry.dn)
+            entry = self._whole(visit, entry)
             problem = entry_problem(entry.values, now)  # 3
         if problem is not None:
             raise CredentialsRejected(REFUSED, detail=f"{entry.dn[:512]}: {problem}")
+        return self._describe(visit, entry, now)  # 4
+
+    def identify(self, visit: Visit, username: str, password: str | None, now: datetime) -> ExternalIdentity | None:
+        """The identity that a login would make, for a probe; None if it takes a password and there is none.
+
+        Raises LinkBroken, ProviderError.
+        """
+        if password is not None:
+            return self._log_in(visit, LdapBind(username, password), now)
+        if self.searches_as_user:
+            return None
+        entry = self._find(visit, LdapBind(username, ""))
+        return None if entry is None else self._describe(visit, self._whole(visit, entry), now)
+
+    def _describe(self, visit: Visit, entry: Entry, now: datetime) -> ExternalIdentity:
         username = self._username(entry)
-        return self._identity(entry, username, self._groups(visit, entry, username), now)  # 4
+        return self._identity(entry, username, self._groups(visit, entry, username), now)
 
     def _find(self, visit: Visit, evidence: LdapBind) -> Entry | None:
         """The one entry of this name; of none or several, None. One without values has still to be read."""
@@ -198,10 +213,13 @@ class LdapProvider:
     def _nobody(self) -> Entry:
         return Entry(f"cn={uuid.uuid4()},{self.rules.user_base}", {})
 
-    def _read(self, visit: Visit, dn: str) -> Entry:
-        found = read_entry(visit.search_link(), visit.deadline, dn, self.rules.read())
+    def _whole(self, visit: Visit, entry: Entry) -> Entry:
+        """The entry with its values; that of a template has still to be read."""
+        if entry.values:
+            return entry
+        found = read_entry(visit.search_link(), visit.deadline, entry.dn, self.rules.read())
         if found is None:
-            raise ProviderUnreachable(UNREACHABLE, detail=f"{dn[:512]} logged in, but nobody may read the entry")
+            raise ProviderUnreachable(UNREACHABLE, detail=f"{entry.dn[:512]} logged in, but nobody may read the entry")
         return found
 
     def _username(self, entry: Entry) -> str:

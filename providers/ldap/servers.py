@@ -169,7 +169,7 @@ class Directory:
         by_themselves: bool = False,
     ) -> None:
         """``by_themselves``: people search for themselves, over the connection that they logged in by."""
-        self._servers = [Server(url, reach) for url in urls]
+        self.servers = [Server(url, reach) for url in urls]
         self._referrals = {Endpoint.parse(url).host: Server(url, reach) for url in referrals}
         self._service = None if by_themselves else service
         self._seconds = seconds
@@ -178,7 +178,7 @@ class Directory:
         """What ``work`` makes of a server's answers. Raises ProviderUnreachable, and whatever ``work`` raises."""
         until = time.monotonic() + self._seconds if deadline is None else deadline
         problems = []
-        for server in self._servers:
+        for server in self.servers:
             if not server.is_due():
                 problems.append(f"left out after: {server.problem}")
                 continue
@@ -244,5 +244,5 @@ class Directory:
 
     def close(self) -> None:
         """Close every kept connection."""
-        for server in (*self._servers, *self._referrals.values()):
+        for server in (*self.servers, *self._referrals.values()):
             server.drop()

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from realm.directory import PASSWORD, PEOPLE, UTF8_PASSWORD, OpenLdap, openldap_entry
+from realm.directory import PASSWORD, PEOPLE, OpenLdap, openldap_entry
 from realm.own_operations import own_client
-from realm.server import ACCOUNT, BrokerServer, Keys, refused, request_id, serving
+from realm.server import ACCOUNT, BrokerServer, Keys, request_id, serving
 from realm.site import allow, role, role_arn, trust
 
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:ldap-provider/corp"
