@@ -90,8 +90,9 @@ def revoke(
             raise click.UsageError("--subject needs --provider")
         kind, owner, value = RevocationKind.SUBJECT, "", named[0]
     with command_database(load_settings(directory)) as database, database.change() as connection:
-        if kind is RevocationKind.SUBJECT and not provider_exists(connection, provider or ""):
-            raise click.UsageError(f"there is no identity provider {provider}")
+        if kind is RevocationKind.SUBJECT:
+            if not provider_exists(connection, provider or ""):
+                raise click.UsageError(f"there is no identity provider {provider}")
             value = find_subject(connection, provider or "", value) or value
         now = datetime.now(UTC)  # after waiting for the turn to write: what was issued until then is over
         moment = int(now.timestamp())

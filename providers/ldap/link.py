@@ -132,13 +132,15 @@ class Link:
     def bind(self, name: str, password: bytes, deadline: float) -> Outcome:
         """Say who we are; an empty name and password is nobody. Raises LinkBroken."""
         self.bound_as = None
-        method = ldap3.SIMPLE if name else ldap3.ANONYMOUS
+        connection = self._connection
+        connection.user, connection.password = name, password
+        connection.authentication = ldap3.SIMPLE if name else ldap3.ANONYMOUS
         controls = [(_PASSWORD_POLICY, False, None)]
         with self._speaking(deadline):
-            self._connection.rebind(name, password, method, read_server_info=False, controls=controls)
-            result = self._connection.result
+            connection.bind(read_server_info=False, controls=controls)
+            result = connection.result
             policy = (result.get("controls") or {}).get(_PASSWORD_POLICY)
-            self._connection.password = None
+            connection.password = None
             outcome = Outcome(
                 int(result["result"]), str(result["message"])[:512], policy["value"] or b"" if policy else None
             )
@@ -275,6 +277,7 @@ def _adopt(guarded: _Guarded) -> Any:
         auto_escape=False,
         auto_encode=False,
         check_names=False,
+        return_empty_attributes=False,
     )
     connection.socket, connection.closed = guarded, False
     connection.strategy._outstanding = {}  # as its open() does it
@@ -327,7 +330,9 @@ def _read_page(connection: Any) -> Page:
     references: list[str] = []
     for one in connection.response:
         if one["type"] == "searchResEntry":
-            entries.append((str(one["dn"]), {name: list(values) for name, values in one["raw_attributes"].items()}))
+            entries.append(
+                (str(one["dn"]), {name: list(values or ()) for name, values in one["raw_attributes"].items()})
+            )
         elif one["type"] == "searchResRef":
             references.extend(map(str, one["uri"]))
     references += map(str, result.get("referrals") or ())

@@ -163,7 +163,13 @@ class Probe:
             problem = entry_problem(self._entry.values, self.now)
         if problem is None:
             return Stage("password", True, f"{name} is who logs in")
-        return Stage("password", False, f"{name}: {problem}", _password_fix(problem), self._command(bind=name))
+        return Stage(
+            "password",
+            False,
+            f"{name}: {problem}",
+            _password_fix(problem),
+            self._command(bind=name, base=name, scope="base"),
+        )
 
     def _groups(self, visit: Visit) -> Stage:
         """The rest of the login, as it is made."""
