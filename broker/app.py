@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -94,7 +95,7 @@ def build_services(prepared: Prepared) -> Services:
 
 
 def _provider_pool(settings: Settings, master_key: bytes) -> ProviderPool:
-    """Half of a worker's threads may wait for issuers, and three of eight for directories, two for the same one: those
+    """Half of a worker's threads may wait for issuers, half for one directory, and all but two for any of them: those
     that hang never hold up the rest."""
     fetch = settings.fetch
     fetcher = Fetcher(
@@ -102,8 +103,10 @@ def _provider_pool(settings: Settings, master_key: bytes) -> ProviderPool:
         allow_networks=fetch.allow_networks,
         timeout_seconds=fetch.timeout_seconds,
     )
-    gate = FetchGate(settings.server.threads // 2)
-    logins = LoginGate(settings.server.threads * 3 // 8, settings.server.threads // 4)
+    threads = settings.server.threads
+    waiting = threading.Semaphore(max(threads - 2, 1))
+    gate = FetchGate(threads // 2, waiting)
+    logins = LoginGate(max(threads // 2, 1), waiting)
     return ProviderPool(
         Surroundings(
             fetcher=fetcher,

@@ -40,7 +40,7 @@ class Surroundings:
     wait_seconds: float
     unseal: Callable[[str, str], str]
     unseal_password: Callable[[str, str], str] = lambda _name, sealed: sealed
-    logins: LoginGate = field(default_factory=lambda: LoginGate(1, 1))
+    logins: LoginGate = field(default_factory=lambda: LoginGate(1))
 
 
 Factory = Callable[[str, Mapping[str, Any], Surroundings], IdentityProvider]

@@ -56,7 +56,6 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "sqlalchemy": ("broker/store/", "broker/audit/"),
     "alembic": ("broker/store/",),
     "click": ("broker/cli/",),
-    "granian": ("broker/server.py",),
     "ldap3": ("providers/ldap/",),
     "pyasn1": ("providers/ldap/",),
     "granian": ("broker/server.py", "broker/later.py"),

@@ -11,10 +11,12 @@ from providers.errors import ProviderBusy
 
 
 class LoginGate:
-    """Places for logins: ``total`` of them, and ``each`` for one directory, so that one that hangs is not all."""
+    """Places for logins: ``each`` for one directory, so that one that hangs is not all, and ``all_waiting`` for
+    whatever waits for others, by default as many."""
 
-    def __init__(self, total: int, each: int) -> None:
-        self._total, self._each = max(total, 1), max(each, 1)
+    def __init__(self, each: int, all_waiting: threading.Semaphore | None = None) -> None:
+        self._each = each
+        self._all = all_waiting or threading.Semaphore(each)
         self._lock = threading.Lock()
         self._taken: Counter[str] = Counter()
 
@@ -22,10 +24,10 @@ class LoginGate:
     def place(self, directory: str) -> Iterator[None]:
         """A place for one login. Raises ProviderBusy at once if there is none."""
         with self._lock:
-            if self._taken[directory] >= self._each or self._taken.total() >= self._total:
+            if self._taken[directory] >= self._each or not self._all.acquire(blocking=False):
                 raise ProviderBusy(
                     "Too many sign-ins are under way. Please try again.",
-                    detail=f"{self._taken[directory]} logins of this directory and {self._taken.total()} of all wait",
+                    detail=f"{self._taken[directory]} of {self._each} logins of this directory wait",
                 )
             self._taken[directory] += 1
         try:
@@ -33,3 +35,4 @@ class LoginGate:
         finally:
             with self._lock:
                 self._taken[directory] -= 1
+            self._all.release()

@@ -1,7 +1,8 @@
 """The servers of one directory: which is asked, what happens when it does not answer, and the connections kept open.
 
 Servers are tried in their order. One that fails is left out for a while that doubles with each failure; then one
-request tries it, and the others go on without it meanwhile. A kept connection that turns out to be dead is replaced
+request tries it, and the others go on without it meanwhile. If no other answers, those that did not fail by silence are
+tried all the same: that takes no time. A kept connection that turns out to be dead is replaced
 once by a new one to the same server, for servers close idle connections; a server that is silent is left at once.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
@@ -49,6 +50,8 @@ class Server:
         self._retry_at = float("-inf")
         self._on_trial = False
         self.problem = ""
+        self.is_silent = False
+        """It failed by saying nothing: to ask it costs time."""
 
     def is_due(self) -> bool:
         """Whether it may be asked; after a failure True for one caller, when the pause is over."""
@@ -65,13 +68,13 @@ class Server:
             with self._lock:
                 self._failures, self._on_trial, self.problem = 0, False, ""
 
-    def failed(self, problem: str) -> None:
+    def failed(self, error: LinkBroken) -> None:
         """Those that failed together count once."""
         with self._lock:
             if self._failures == 0 or self._on_trial:
                 self._failures, self._on_trial = self._failures + 1, False
                 self._retry_at = time.monotonic() + self._pause()
-            self.problem = problem
+            self.problem, self.is_silent = error.detail, error.timed_out
         self.drop()
 
     def _pause(self) -> float:
@@ -177,11 +180,8 @@ class Directory:
     def ask(self, work: Callable[[Visit], _T], *, deadline: float | None = None) -> _T:
         """What ``work`` makes of a server's answers. Raises ProviderUnreachable, and whatever ``work`` raises."""
         until = time.monotonic() + self._seconds if deadline is None else deadline
-        problems = []
-        for server in self.servers:
-            if not server.is_due():
-                problems.append(f"left out after: {server.problem}")
-                continue
+        problems: list[str] = []
+        for server in self._candidates(problems):
             try:
                 return self._ask(server, work, until)
             except LinkBroken as error:
@@ -190,6 +190,20 @@ class Directory:
                 break
         raise ProviderUnreachable(UNREACHABLE, detail="; ".join(problems)[:1024])
 
+    def _candidates(self, problems: list[str]) -> Iterator[Server]:
+        """The servers to ask, each when its turn comes; ``problems`` learns why others are left out."""
+        left_out = []
+        for server in self.servers:
+            if server.is_due():
+                yield server
+            else:
+                left_out.append(server)
+        for server in left_out:
+            if server.is_silent:
+                problems.append(f"left out after: {server.problem}")
+            else:
+                yield server
+
     def _ask(self, server: Server, work: Callable[[Visit], _T], until: float) -> _T:
         """A dead connection that was kept is no failure of the server: it is asked once more over new ones."""
         visit = Visit(server, self._service, until)
@@ -197,13 +211,13 @@ class Directory:
             return self._visit(visit, work)
         except LinkBroken as error:
             if not visit.reused or error.timed_out:
-                server.failed(error.detail)
+                server.failed(error)
                 raise
         server.drop()
         try:
             return self._visit(Visit(server, self._service, until, renew=True), work)
         except LinkBroken as error:
-            server.failed(error.detail)
+            server.failed(error)
             raise
 
     def _visit(self, visit: Visit, work: Callable[[Visit], _T]) -> _T:

@@ -235,7 +235,7 @@ def provider(*urls: str, places: int = 4, **fields: Any) -> LdapProvider:
         "answer_seconds": 1,
         "page_size": 500,
     }
-    return LdapProvider("arn:of:it", LdapRules(**(rules | fields)), LoginGate(places, places), lambda _: True)
+    return LdapProvider("arn:of:it", LdapRules(**(rules | fields)), LoginGate(places), lambda _: True)
 
 
 def groups(nested: str = "None", query: str = "(member={dn})") -> GroupRules:

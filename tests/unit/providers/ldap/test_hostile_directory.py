@@ -424,13 +424,26 @@ def test_a_dead_server_is_left_out_for_a_while(make: Make) -> None:
 
 
 def test_all_dead_is_said_at_once(make: Make) -> None:
-    of = provider(make(before=reset).url)
+    directory = make(before=hang)
+    of = provider(directory.url)
     unreachable(of)
     began = time.monotonic()
     with pytest.raises(ProviderUnreachable) as refusal:
         log_in(of)
     assert time.monotonic() - began < 0.2
     assert "left out after" in refusal.value.detail
+    assert directory.connections == 1
+
+
+def test_of_two_that_failed_the_one_that_came_back_is_found_at_once(make: Make) -> None:
+    ill = [True]
+    first = make(before=lambda plain: reset(plain) if ill[0] else False)
+    second = make(before=reset)
+    of = provider(first.url, second.url)
+    unreachable(of)
+    ill[0] = False
+    assert log_in(of).subject
+    of.close()
 
 
 def test_it_comes_back(make: Make) -> None:
