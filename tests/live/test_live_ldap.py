@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from realm.directory import PASSWORD, PEOPLE, UTF8_PASSWORD, OpenLdap, openldap_entry
+from realm.ldap_attacks import DN, FILTER
 from realm.own_operations import own_client
 from realm.server import ACCOUNT, BrokerServer, Keys, refused, request_id, serving
 from realm.site import allow, role, role_arn, trust
@@ -297,3 +298,70 @@ def test_minio_s_client_works_unmodified(directory: OpenLdap, make_broker: Calla
         assert made.client(keys).get_caller_identity()["Arn"].endswith("assumed-role/Readers/bob")
         with pytest.raises(ValueError, match="403"):
             LdapIdentityProvider(made.url, "bob", "wrong").retrieve()
+
+
+@pytest.mark.parametrize("name", [*FILTER, *DN])
+@pytest.mark.parametrize("provider", ["tls", "direct"])
+def test_no_name_is_anything_but_a_name(sts: Any, provider: str, name: str) -> None:
+    with refused("AccessDenied", status=403) as refusal:
+        log_in(sts, name, provider=provider, RoleArn=role_arn("Everybody"))
+    assert refusal.message == WRONG
+
+
+FOLDED = ["ALICE", " alice ", "a\u006cice", "\uff41\uff4c\uff49\uff43\uff45", "aliCe"]
+
+
+@pytest.mark.parametrize("name", FOLDED)
+@pytest.mark.parametrize("provider", ["tls", "direct"])
+def test_who_is_let_in_is_one_subject_however_it_is_spelled(sts: Any, provider: str, name: str) -> None:
+    """Directories fold case, spaces and widths (RFC 4518): what counts is the entry."""
+    exact = log_in(sts, "alice", provider=provider, RoleArn=role_arn("Everybody"))
+    try:
+        folded = log_in(sts, name, provider=provider, RoleArn=role_arn("Everybody"))
+    except sts.exceptions.ClientError as error:
+        found = error.response["Error"]
+        if found["Code"] != "AccessDenied":
+            raise
+        return
+    assert folded["Subject"] == exact["Subject"]
+    assert folded["AssumedRoleUser"]["Arn"] == exact["AssumedRoleUser"]["Arn"]
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "code"),
+    [
+        ("alice", "x" * 1_025, "ValidationError"),
+        ("x" * 1_025, PASSWORD, "ValidationError"),
+        ("é" * 600, PASSWORD, "AccessDenied"),
+        ("alice", "é" * 600, "AccessDenied"),
+        ("alice\r\nbob", PASSWORD, "AccessDenied"),
+        ("alice\x00", PASSWORD, "AccessDenied"),
+        ("alice", f"{PASSWORD}\x00", "AccessDenied"),
+        ("ali\u200bce", PASSWORD, "AccessDenied"),
+        ("\u202ealice", PASSWORD, "AccessDenied"),
+        ("   ", PASSWORD, "AccessDenied"),
+        ("аlice", PASSWORD, "AccessDenied"),
+    ],
+)
+def test_what_is_too_long_or_cannot_be_seen(server: BrokerServer, name: str, password: str, code: str) -> None:
+    body = {**FORM, "LDAPUsername": name, "LDAPPassword": password, "ProviderArn": PROVIDER}
+    status, text = call(server, {}, body)
+    assert status in (400, 403)
+    assert f"<Code>{code}</Code>" in text
+    assert password not in server.log()
+
+
+@pytest.mark.parametrize("missing", ["LDAPUsername", "LDAPPassword"])
+def test_both_must_be_given(server: BrokerServer, missing: str) -> None:
+    for body in ({name: value for name, value in FORM.items() if name != missing}, {**FORM, missing: ""}):
+        status, text = call(server, {}, {**body, "ProviderArn": PROVIDER})
+        assert (status, "<Code>ValidationError</Code>" in text) == (400, True)
+
+
+def test_four_megabytes_are_not_read(server: BrokerServer) -> None:
+    try:
+        status, _ = call(server, {}, {**FORM, "LDAPUsername": "x" * 4_000_000, "ProviderArn": PROVIDER})
+    except urllib.error.URLError as error:  # the server answers and closes before all is sent
+        assert isinstance(error.reason, OSError)  # noqa: PT017
+        return
+    assert status == 413
