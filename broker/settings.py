@@ -305,7 +305,7 @@ class LdapProviderEntry(_Section, frozen=True, tag_field="kind", tag="ldap"):
     timeout_seconds: int = 5
     page_size: int = 500
     allow_query_login: bool = False
-    sync_seconds: int = 3_600
+    sync_seconds: int = 900
     recheck_seconds: int = 300
     sync_threshold_percent: int = 20
 

@@ -44,7 +44,7 @@ DEFAULTS: dict[str, Any] = {
     "TimeoutSeconds": 5,
     "PageSize": 500,
     "AllowQueryLogin": False,
-    "SyncSeconds": 3_600,
+    "SyncSeconds": 900,
     "RecheckSeconds": 300,
     "SyncThresholdPercent": 20,
 }
