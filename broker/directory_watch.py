@@ -41,6 +41,7 @@ def look(services: Services, now: datetime) -> None:
         used[provider].append(subject)
     for arn, record in records.items():
         try:
+            services.providers.get(record)  # made here, so that nobody's login waits for it
             if used[arn] and record.settings["recheck_seconds"] and _can_look_up(record):
                 recheck_subjects(services, record, used[arn], now)
             if record.settings["sync_seconds"] and _can_look_up(record) and _is_due(services, record, now):

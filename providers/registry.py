@@ -10,9 +10,6 @@ from typing import Any
 from providers.base import IdentityProvider
 from providers.fetch import Fetcher, Trust
 from providers.ldap.gate import LoginGate
-from providers.ldap.groups import GroupRules
-from providers.ldap.provider import LdapProvider, LdapRules
-from providers.ldap.servers import ServiceAccount
 from providers.oidc.claims import ClaimRules
 from providers.oidc.discovery import fetch_keys
 from providers.oidc.jwks import FetchedKeys, FetchGate, StaticKeys, parse_jwks
@@ -90,6 +87,11 @@ def _saml(name: str, settings: Mapping[str, Any], around: Surroundings) -> Ident
 
 
 def _ldap(name: str, settings: Mapping[str, Any], around: Surroundings) -> IdentityProvider:
+    """ldap3 is imported where a directory is registered: it takes a quarter of a second and 8 MB."""
+    from providers.ldap.groups import GroupRules
+    from providers.ldap.provider import LdapProvider, LdapRules
+    from providers.ldap.servers import ServiceAccount
+
     search, groups, sealed = settings["user_search"], settings["group_search"], settings["bind_password"]
     named = [tag["attribute"] for tag in settings["session_tags"]]
     named += [settings[of] for of in ("source_identity_attribute", "session_name_attribute") if settings[of]]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -19,8 +19,9 @@ from broker.ldap.sync import SyncReport, sync_directory
 from broker.services import Services
 from broker.store.identity_providers import ProviderRecord
 from providers.errors import ProviderError
-from providers.ldap.probe import Probe, Stage
-from providers.ldap.provider import LdapProvider
+
+if TYPE_CHECKING:
+    from providers.ldap.probe import Stage
 
 _SIGNS = {True: "✓", False: "✗", None: "-"}
 
@@ -61,6 +62,9 @@ def test(
     Each stage shows the ldapsearch command that does the same, and, where it failed, what to change. The exit status is
     0 if everything passed and a role would let the user in.
     """
+    from providers.ldap.probe import Probe
+    from providers.ldap.provider import LdapProvider
+
     password = password_file.read().rstrip("\r\n") if password_file else None
     if ask:
         password = click.prompt("Password", hide_input=True, err=True)

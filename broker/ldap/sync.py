@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from broker.audit.event import CallRecord, render
 from broker.identifiers import new_uuid
@@ -26,7 +27,9 @@ from broker.store.directory_subjects import (
 )
 from broker.store.identity_providers import ProviderRecord
 from broker.store.revocations import Revocation, RevocationKind, put_revocation
-from providers.ldap.provider import LdapProvider, Verdict
+
+if TYPE_CHECKING:
+    from providers.ldap.provider import Verdict
 
 _FEW = 3
 """So many may always lose their sessions: of a handful of people any is a large part."""
@@ -101,6 +104,8 @@ def recheck_subjects(services: Services, record: ProviderRecord, subjects: Seque
 
 def look_up(services: Services, record: ProviderRecord, subjects: Sequence[str], now: datetime) -> dict[str, Verdict]:
     """What the directory says of them. Raises ProviderUnreachable."""
+    from providers.ldap.provider import LdapProvider
+
     provider = services.providers.get(record)
     assert isinstance(provider, LdapProvider)  # of kind "ldap"
     return provider.check_subjects(subjects, now)
