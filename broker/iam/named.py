@@ -7,7 +7,8 @@ is not touched.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar, cast
 
 from sqlalchemy import Connection
 
@@ -19,6 +20,7 @@ from broker.services import Caller, Services
 from broker.store.belongings import find_belonging
 from broker.store.entities import Entity, Kind, find_entity_by_id, find_entity_by_name
 
+_T = TypeVar("_T")
 ARNS = {"user": user_arn, "group": group_arn, "role": role_arn}
 _FIRST = {
     "attached policies": "Cannot delete entity, must detach all policies first.",
@@ -42,10 +44,32 @@ def authorized_entity(
 
     ``more`` are condition keys of the request besides those of the object's own tags.
     """
-    account = account_of_caller(caller)
     with services.database.read() as connection:
-        found = find_entity_by_name(connection, account, kind, name)
-    arn = ARNS[kind](account, "/", name) if found is None else found.arn
+        found = find_entity_by_name(connection, account_of_caller(caller), kind, name)
+    return _authorized(services, caller, action, kind, name, found, more)
+
+
+def read_authorized(
+    services: Services, caller: Caller, action: str, kind: Kind, name: str, read: Callable[[Connection, Entity], _T]
+) -> tuple[Entity, _T]:
+    """As ``authorized_entity``, with what ``read`` finds of it at the same moment."""
+    with services.database.read() as connection:
+        found = find_entity_by_name(connection, account_of_caller(caller), kind, name)
+        more = read(connection, found) if found is not None else None
+    entity = _authorized(services, caller, action, kind, name, found)
+    return entity, cast(_T, more)
+
+
+def _authorized(
+    services: Services,
+    caller: Caller,
+    action: str,
+    kind: Kind,
+    name: str,
+    found: Entity | None,
+    more: Mapping[str, tuple[str, ...]] = {},
+) -> Entity:
+    arn = ARNS[kind](account_of_caller(caller), "/", name) if found is None else found.arn
     authorize(services, caller, action, arn, {**(entity_context(found) if found else {}), **more})
     if found is None:
         raise missing(kind, name)

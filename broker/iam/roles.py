@@ -17,7 +17,7 @@ from broker.errors import AlreadyExists, LimitExceeded
 from broker.iam.boundaries import boundary_context, check_boundary, put_boundary, remove_boundary
 from broker.iam.changes import record_change
 from broker.iam.entity_tags import TagList, list_entity_tags, tag_entity, untag_entity
-from broker.iam.named import account_of_caller, authorized_entity, changeable, check_bare, missing
+from broker.iam.named import account_of_caller, authorized_entity, changeable, check_bare, missing, read_authorized
 from broker.iam.pages import page_of
 from broker.iam.role_views import RoleView, detailed_view, role_views
 from broker.iam.tags import parse_tags, tag_request, tagged
@@ -101,16 +101,14 @@ def create_role(
             max_session_duration=max_session_duration,
             description=description,
         )
-        answer = RoleAnswer(detailed_view(connection, _details(connection, role)))
+        answer = RoleAnswer(_detailed(connection, role))
         record_change(connection, caller, answer)
     return answer
 
 
 def get_role(services: Services, caller: Caller, *, role_name: str) -> RoleAnswer:
     """A role with its trust policy (AWS IAM GetRole)."""
-    role = authorized_entity(services, caller, "iam:GetRole", "role", role_name)
-    with services.database.read() as connection:
-        return RoleAnswer(detailed_view(connection, _details(connection, role)))
+    return RoleAnswer(read_authorized(services, caller, "iam:GetRole", "role", role_name, _detailed)[1])
 
 
 def list_roles(
@@ -157,7 +155,7 @@ def update_role_description(services: Services, caller: Caller, *, role_name: st
     role = authorized_entity(services, caller, "iam:UpdateRoleDescription", "role", role_name)
     with services.database.change() as connection:
         _update(connection, role, description, None)
-        answer = RoleAnswer(detailed_view(connection, _details(connection, role)))
+        answer = RoleAnswer(_detailed(connection, role))
         record_change(connection, caller, answer)
     return answer
 
@@ -214,6 +212,10 @@ def _update(connection: Connection, role: Entity, description: str | None, max_s
         max_session_duration=now.max_session_duration if max_session_duration is None else max_session_duration,
         description=now.description if description is None else description,
     )
+
+
+def _detailed(connection: Connection, role: Entity) -> RoleView:
+    return detailed_view(connection, _details(connection, role))
 
 
 def _details(connection: Connection, role: Entity) -> Role:
