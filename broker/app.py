@@ -6,17 +6,21 @@ import gc
 import os
 import threading
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from flask import Flask
 
 from broker.assertion_claims import AssertionClaims
+from broker.audit.anchor import Anchor
 from broker.audit.journal import replay
 from broker.audit.log import AuditLog
+from broker.audit.sealer import Sealer, start_sealing
 from broker.aws.endpoint import AwsEndpoint
 from broker.catalog import Catalog
 from broker.configure import apply_configuration, check_configuration
+from broker.credentials.audit_ring import AuditRing, ensure_audit_keys
 from broker.credentials.issuer import CredentialIssuer
 from broker.credentials.keyring import KeyRing, check_master_key
 from broker.credentials.masterkey import load_master_key
@@ -66,6 +70,7 @@ def prepare(directory: Path) -> Prepared:
         migrate(database)
         check_master_key(database, master_key)
         replay(database)
+        ensure_audit_keys(database, master_key, datetime.now(UTC))
         apply_configuration(database, declaration, master_key)
     return Prepared(settings, master_key)
 
@@ -87,11 +92,22 @@ def build_services(prepared: Prepared) -> Services:
         providers=_provider_pool(settings, master_key),
         claims=AssertionClaims(database),
         subjects=DirectorySubjects(database),
-        audit=AuditLog(database, read_flush_seconds=settings.audit.read_flush_milliseconds / 1000),
+        audit=AuditLog(
+            database,
+            read_flush_seconds=settings.audit.read_flush_milliseconds / 1000,
+            failures_per_second=settings.audit.failures_per_second,
+        ),
         usage=UsageLog(database),
         passwords=Passwords(),
         master_key=master_key,
     )
+
+
+def build_sealer(services: Services) -> Sealer:
+    """What seals the audit record, for this process."""
+    settings = services.settings
+    ring = AuditRing(services.database, services.master_key)
+    return Sealer(services.database, ring, Anchor(settings.file(settings.audit.anchor_file)))
 
 
 def _provider_pool(settings: Settings, master_key: bytes) -> ProviderPool:
@@ -130,6 +146,7 @@ def create_app(prepared: Prepared) -> Flask:
     pages.wsgi_app = AwsEndpoint(services, pages.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     start_housekeeping(services)
     start_directory_watch(services)
+    start_sealing(build_sealer(services), services.settings.audit.seal_seconds)
     gc.collect()
     gc.freeze()  # what lives as long as the worker need not be looked at again, nor copied after the fork
     return pages

@@ -11,6 +11,7 @@ from pathlib import Path
 from broker.accounts import RootKey, insert_account
 from broker.audit.event import CallRecord, render
 from broker.config_files import read_config_file
+from broker.credentials.audit_ring import ensure_audit_keys
 from broker.credentials.keyring import add_key, list_states
 from broker.credentials.masterkey import create_master_key, load_master_key
 from broker.database import command_database
@@ -56,7 +57,9 @@ def _fill(directory: Path, account: str, store_url: str | None) -> RootKey:
     master_key = load_master_key(master_key_path, os.environ)
     with command_database(settings) as database:
         migrate(database)
-        return _first_objects(database, master_key, account)
+        root = _first_objects(database, master_key, account)
+        ensure_audit_keys(database, master_key, datetime.now(UTC))
+    return root
 
 
 def example_configuration() -> str:

@@ -95,6 +95,13 @@ class AuditSettings(_Section, frozen=True):
 
     read_flush_milliseconds: int = 50
     """Records of read-only calls are on disk after this time at the latest (bound: 100)."""
+    failures_per_second: float = 10
+    """Failed calls of nobody known that one address leaves a record of, after a burst of ten times as many; what is
+    above is counted into one event a second."""
+    seal_seconds: float = 2.0
+    """How often new events become leaves of the Merkle tree, are indexed, and its head is signed."""
+    anchor_file: str = "audit.heads"
+    """Where this node writes a signed head each minute: best on another disk, or one that only takes additions."""
 
 
 class LogSettings(_Section, frozen=True):
@@ -435,6 +442,10 @@ def _check(settings: Settings) -> None:
                 raise ConfigurationError(f"{name}: {error}") from None
     if not 0 < settings.audit.read_flush_milliseconds <= 100:
         raise ConfigurationError("audit.read_flush_milliseconds must be between 1 and 100")
+    if settings.audit.failures_per_second <= 0:
+        raise ConfigurationError("audit.failures_per_second must be above 0")
+    if not 0.05 <= settings.audit.seal_seconds <= 3_600:
+        raise ConfigurationError("audit.seal_seconds must be between 0.05 and 3600")
     if settings.keys.publish_before_use_seconds < 2:
         raise ConfigurationError("keys.publish_before_use_seconds must be at least 2, when every node has the key")
     if settings.sts.clock_window_seconds < 1:

@@ -14,6 +14,8 @@ from queue import SimpleQueue
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from broker.audit.event import CallRecord, render
+from broker.audit.floods import Floods
 from broker.audit.group import GroupCommit
 from broker.audit.journal import Journal, replay
 from broker.errors import AuditUnavailable, BrokerError
@@ -34,8 +36,9 @@ _log = logging.getLogger(__name__)
 class AuditLog:
     """Appends event records (JSON texts) to the store."""
 
-    def __init__(self, database: Database, *, read_flush_seconds: float) -> None:
+    def __init__(self, database: Database, *, read_flush_seconds: float, failures_per_second: float = 10) -> None:
         self._database = database
+        self._floods = Floods(failures_per_second)
         self._appender = Appender(database)
         self._journal = Journal(database.journals, database) if database.journals else None
         self._issued = GroupCommit(self._write)
@@ -69,6 +72,11 @@ class AuditLog:
             self._backlog.append(record)
             self._backlog_size += len(record)
         self._flush_if_overdue()
+
+    def record_failure(self, call: CallRecord) -> None:
+        """Take the record of a failure of nobody known, or count it. Raises AuditUnavailable."""
+        if self._floods.admits(call):
+            self.record_soon(render(call))
 
     def flush(self) -> None:
         """Return when everything taken so far is in the database. Raises AuditUnavailable."""
@@ -127,12 +135,21 @@ class AuditLog:
         replayed_at = time.monotonic()
         while main.is_alive() and not self._closing.wait(self._interval):
             with self._flushing:
+                self._take_summaries(int(time.time()))
                 self._flush_quietly()
             if time.monotonic() - replayed_at > _REPLAY_SECONDS:
                 replayed_at = time.monotonic()
                 self._replay_quietly()
         with self._flushing:
+            self._take_summaries(int(time.time()) + 1)
             self._flush_quietly()
+
+    def _take_summaries(self, before: int) -> None:
+        """Put the events of what was counted into the backlog, whatever its size: they are few."""
+        summaries = [render(call) for call in self._floods.summaries(before)]
+        with self._mutex:
+            self._backlog += summaries
+            self._backlog_size += sum(map(len, summaries))
 
     def _flush_quietly(self) -> None:
         try:

@@ -67,8 +67,9 @@ class AwsEndpoint:
         self._log_requests = settings.log.requests
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        protocol = self._protocols.get(environ["PATH_INFO"])
-        if protocol is None or not protocol.takes(environ):
+        spoken = self._protocols.get(environ["PATH_INFO"])
+        protocol = None if spoken is None else spoken.chosen(environ)
+        if protocol is None:
             return self._pages(environ, start_response)
         answer = self._answer(protocol, environ)
         if answer.pending is not None:
@@ -188,7 +189,10 @@ class AwsEndpoint:
         record.error_code, record.error_message, record.reason = wire.code, wire.message, error.detail
         record.response = None  # whatever was made, it is not handed out
         try:
-            self._services.audit.record_soon(render(record))
+            if record.principal is None:
+                self._services.audit.record_failure(record)
+            else:
+                self._services.audit.record_soon(render(record))
         except AuditUnavailable as unavailable:
             wire = protocol.wire_error(unavailable)
         body = protocol.render_error(wire, served, record.request_id)

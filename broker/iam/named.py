@@ -8,13 +8,14 @@ is not touched.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from broker.authorization import Context, authorize, tag_context
 from broker.domain.arn import group_arn, role_arn, user_arn
 from broker.domain.principal import PrincipalKind
+from broker.domain.role import Role
 from broker.errors import DeleteConflict, NotFound, Unmodifiable, ValidationFailed
 from broker.services import Caller, Services
 from broker.store.belongings import find_belonging
@@ -46,37 +47,44 @@ def authorized_entity(
     """
     with services.database.read() as connection:
         found = find_entity_by_name(connection, account_of_caller(caller), kind, name)
-    return _authorized(services, caller, action, kind, name, found, more)
-
-
-def read_authorized(
-    services: Services, caller: Caller, action: str, kind: Kind, name: str, read: Callable[[Connection, Entity], _T]
-) -> tuple[Entity, _T]:
-    """As ``authorized_entity``, with what ``read`` finds of it at the same moment."""
-    with services.database.read() as connection:
-        found = find_entity_by_name(connection, account_of_caller(caller), kind, name)
-        more = read(connection, found) if found is not None else None
-    entity = _authorized(services, caller, action, kind, name, found)
-    return entity, cast(_T, more)
-
-
-def _authorized(
-    services: Services,
-    caller: Caller,
-    action: str,
-    kind: Kind,
-    name: str,
-    found: Entity | None,
-    more: Mapping[str, tuple[str, ...]] = {},
-) -> Entity:
-    arn = ARNS[kind](account_of_caller(caller), "/", name) if found is None else found.arn
-    authorize(services, caller, action, arn, {**(entity_context(found) if found else {}), **more})
+    _authorize_named(services, caller, action, kind, name, found, more)
     if found is None:
         raise missing(kind, name)
     return found
 
 
-def entity_context(entity: Entity) -> Context:
+def read_authorized(
+    services: Services,
+    caller: Caller,
+    action: str,
+    kind: Kind,
+    name: str,
+    read: Callable[[Connection, str], tuple[Entity | Role, _T] | None],
+) -> _T:
+    """As ``authorized_entity``; ``read`` finds the one of this name in an account, and what else is asked, in one
+    moment."""
+    with services.database.read() as connection:
+        found = read(connection, account_of_caller(caller))
+    _authorize_named(services, caller, action, kind, name, found[0] if found else None)
+    if found is None:
+        raise missing(kind, name)
+    return found[1]
+
+
+def _authorize_named(
+    services: Services,
+    caller: Caller,
+    action: str,
+    kind: Kind,
+    name: str,
+    found: Entity | Role | None,
+    more: Mapping[str, tuple[str, ...]] = {},
+) -> None:
+    arn = ARNS[kind](account_of_caller(caller), "/", name) if found is None else found.arn
+    authorize(services, caller, action, arn, {**(entity_context(found) if found else {}), **more})
+
+
+def entity_context(entity: Entity | Role) -> Context:
     """The condition keys of the object that a request is about."""
     context = resource_tag_context(entity.tags)
     if entity.permissions_boundary is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -30,7 +31,7 @@ from broker.store.entities import (
     find_entity_by_name,
     insert_entity,
 )
-from broker.store.roles import find_role_by_id, find_roles, put_role_details
+from broker.store.roles import find_named_role, find_role_by_id, find_roles, put_role_details
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +102,21 @@ def create_role(
             max_session_duration=max_session_duration,
             description=description,
         )
-        answer = RoleAnswer(_detailed(connection, role))
+        answer = RoleAnswer(detailed_view(connection, _details(connection, role)))
         record_change(connection, caller, answer)
     return answer
 
 
 def get_role(services: Services, caller: Caller, *, role_name: str) -> RoleAnswer:
     """A role with its trust policy (AWS IAM GetRole)."""
-    return RoleAnswer(read_authorized(services, caller, "iam:GetRole", "role", role_name, _detailed)[1])
+    return RoleAnswer(
+        read_authorized(services, caller, "iam:GetRole", "role", role_name, partial(_in_detail, role_name))
+    )
+
+
+def _in_detail(name: str, connection: Connection, account: str) -> tuple[Role, RoleView] | None:
+    role = find_named_role(connection, account, name)
+    return None if role is None else (role, detailed_view(connection, role))
 
 
 def list_roles(
@@ -155,7 +163,7 @@ def update_role_description(services: Services, caller: Caller, *, role_name: st
     role = authorized_entity(services, caller, "iam:UpdateRoleDescription", "role", role_name)
     with services.database.change() as connection:
         _update(connection, role, description, None)
-        answer = RoleAnswer(_detailed(connection, role))
+        answer = RoleAnswer(detailed_view(connection, _details(connection, role)))
         record_change(connection, caller, answer)
     return answer
 
@@ -212,10 +220,6 @@ def _update(connection: Connection, role: Entity, description: str | None, max_s
         max_session_duration=now.max_session_duration if max_session_duration is None else max_session_duration,
         description=now.description if description is None else description,
     )
-
-
-def _detailed(connection: Connection, role: Entity) -> RoleView:
-    return detailed_view(connection, _details(connection, role))
 
 
 def _details(connection: Connection, role: Entity) -> Role:

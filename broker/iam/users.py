@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -131,12 +132,14 @@ def get_user(services: Services, caller: Caller, *, user_name: str | None = None
             created = datetime.fromtimestamp(get_created_at(connection, principal.account), UTC)
         return UserAnswer(UserView("/", None, principal.account, root_arn(principal.account), created))
     name = user_or_caller(caller, user_name)
-    user, last_used = read_authorized(services, caller, "iam:GetUser", "user", name, _password_last_used)
-    return UserAnswer(user_view(user, last_used, detailed=True))
+    return UserAnswer(read_authorized(services, caller, "iam:GetUser", "user", name, partial(_in_detail, name)))
 
 
-def _password_last_used(connection: Connection, user: Entity) -> int | None:
-    return password_last_used(connection, user.id)
+def _in_detail(name: str, connection: Connection, account: str) -> tuple[Entity, UserView] | None:
+    user = find_entity_by_name(connection, account, "user", name)
+    if user is None:
+        return None
+    return user, user_view(user, password_last_used(connection, user.id), detailed=True)
 
 
 def list_users(

@@ -26,6 +26,15 @@ _COLUMNS = (
     entities.c.tags,
 )
 _BY_ARN = select(*_COLUMNS).join_from(entities, roles).where(entities.c.arn == bindparam("value"))
+_BY_NAME = (
+    select(*_COLUMNS)
+    .join_from(entities, roles)
+    .where(
+        entities.c.account == bindparam("account"),
+        entities.c.kind == "role",
+        entities.c.name_key == bindparam("name_key"),
+    )
+)
 _BY_ID = select(*_COLUMNS).join_from(entities, roles).where(entities.c.id == bindparam("value"))
 
 
@@ -36,6 +45,12 @@ def find_role(connection: Connection, arn: str) -> Role | None:
 
 def find_role_by_id(connection: Connection, role_id: str) -> Role | None:
     return _find(connection, _BY_ID, role_id)
+
+
+def find_named_role(connection: Connection, account: str, name: str) -> Role | None:
+    """The role of this name, whatever its case and its path."""
+    row = connection.execute(_BY_NAME, {"account": account, "name_key": name.lower()}).first()
+    return None if row is None else _role(row)
 
 
 def find_roles_by_id(connection: Connection, role_ids: Iterable[str]) -> list[Role]:
