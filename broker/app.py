@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from flask import Flask
+from werkzeug.exceptions import HTTPException
 
 from broker.assertion_claims import AssertionClaims
 from broker.audit.anchor import Anchor
@@ -20,6 +21,8 @@ from broker.audit.sealer import Sealer, start_sealing
 from broker.aws.endpoint import AwsEndpoint
 from broker.catalog import Catalog
 from broker.configure import apply_configuration, check_configuration
+from broker.console.account_pages import account_pages
+from broker.console.pages import console_pages
 from broker.credentials.audit_ring import AuditRing, ensure_audit_keys
 from broker.credentials.issuer import CredentialIssuer
 from broker.credentials.keyring import KeyRing, check_master_key
@@ -35,6 +38,14 @@ from broker.health import health_pages, unavailable_page
 from broker.housekeeping import start_housekeeping
 from broker.issuer_pages import issuer_pages
 from broker.mfa import MfaVerifier
+from broker.portal.oidc_pages import oidc_pages
+from broker.portal.password_pages import password_pages
+from broker.portal.role_pages import role_pages
+from broker.portal.security_pages import security_pages
+from broker.portal.session_pages import session_pages
+from broker.portal.setup_pages import setup_pages
+from broker.portal.sign_in_pages import sign_in_pages
+from broker.portal.step_up import step_up_pages
 from broker.provider_pool import ProviderPool
 from broker.revocations import Revocations
 from broker.saml_providers import unseal_private_key
@@ -42,6 +53,7 @@ from broker.services import Services
 from broker.settings import Settings, load_settings
 from broker.store.schema import migrate
 from broker.usage import UsageLog
+from broker.web.site import Site
 from providers.fetch import Fetcher
 from providers.ldap.gate import LoginGate
 from providers.oidc.jwks import FetchGate
@@ -136,13 +148,40 @@ def _provider_pool(settings: Settings, master_key: bytes) -> ProviderPool:
     )
 
 
-def create_app(prepared: Prepared) -> Flask:
-    """The WSGI application of one worker: AWS calls first, pages behind them."""
-    services = build_services(prepared)
+_ROOMS = (
+    sign_in_pages,
+    password_pages,
+    oidc_pages,
+    setup_pages,
+    role_pages,
+    step_up_pages,
+    security_pages,
+    session_pages,
+    console_pages,
+    account_pages,
+)
+"""The rooms with pages for people."""
+
+
+def build_pages(services: Services) -> Flask:
+    """What answers everything that is no AWS call."""
     pages = Flask("broker", static_folder=None)
+    pages.config["MAX_CONTENT_LENGTH"] = services.settings.server.max_body_bytes
+    site = Site(services)
+    pages.register_blueprint(site.static_pages())
+    for make in _ROOMS:
+        pages.register_blueprint(make(site))
     pages.register_blueprint(health_pages(services))
     pages.register_blueprint(issuer_pages(services))
     pages.register_error_handler(Unavailable, unavailable_page)
+    pages.register_error_handler(HTTPException, site.http_error)
+    return pages
+
+
+def create_app(prepared: Prepared) -> Flask:
+    """The WSGI application of one worker: AWS calls first, pages behind them."""
+    services = build_services(prepared)
+    pages = build_pages(services)
     pages.wsgi_app = AwsEndpoint(services, pages.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     start_housekeeping(services)
     start_directory_watch(services)

@@ -119,6 +119,17 @@ class IamSettings(_Section, frozen=True):
     """``accredit report credentials`` names active access keys that are older."""
 
 
+class WebSettings(_Section, frozen=True):
+    """``[web]``: the pages, and the sessions of people who are signed in to them."""
+
+    idle_minutes: int = 60
+    """A session that nobody used for so long is over."""
+    session_hours: int = 12
+    """Every session is over after this time."""
+    step_up_minutes: int = 5
+    """How long ago a second factor may have been given for a change of what signs people in."""
+
+
 class QuotaSettings(_Section, frozen=True):
     """``[quotas]``: how many objects an account may have, and how large policies may be; AWS's defaults.
 
@@ -229,6 +240,19 @@ class UserEntry(_Section, frozen=True):
     tags: dict[str, str] = {}
 
 
+class SignInEntry(_Section, frozen=True):
+    """``[identity_provider.sign_in]``: what people need to sign in to the pages through an OpenID Connect provider."""
+
+    client_id: str
+    """One of the provider's ``client_ids``: the one that we are registered under."""
+    client_secret_file: str = ""
+    """Mode 0600; neither this nor ``client_secret_env`` for a public client, which has PKCE alone."""
+    client_secret_env: str = ""
+    scopes: tuple[str, ...] = ("openid", "profile", "email")
+    title: str = ""
+    """What the button says; the issuer's host when empty."""
+
+
 class OidcProviderEntry(_Section, frozen=True, tag_field="kind", tag="oidc"):
     """``[[identity_provider]]``: an OpenID Connect issuer that roles may trust."""
 
@@ -243,6 +267,7 @@ class OidcProviderEntry(_Section, frozen=True, tag_field="kind", tag="oidc"):
     leeway_seconds: int = 60
     max_lifetime_seconds: int = 86_400
     allow_several_audiences: bool = False
+    sign_in: SignInEntry | None = None
 
 
 class SamlProviderEntry(_Section, frozen=True, tag_field="kind", tag="saml"):
@@ -332,6 +357,7 @@ class Settings(_Section, frozen=True):
     audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()
     iam: IamSettings = IamSettings()
+    web: WebSettings = WebSettings()
     quotas: QuotaSettings = QuotaSettings()
     account: tuple[AccountEntry, ...] = ()
     policy: tuple[PolicyEntry, ...] = ()
@@ -346,6 +372,14 @@ class Settings(_Section, frozen=True):
     def base_url(self) -> str:
         scheme = "https" if self.server.tls_certificate else "http"
         return self.server.base_url or f"{scheme}://{self.server.bind}"
+
+    def pages_url(self) -> str:
+        """The address that people are given. Without a configured one a loopback address is called ``localhost``:
+        passkeys are for names, never for numbers (W3C WebAuthn, "RP ID")."""
+        host, port = parse_bind(self.server.bind)
+        if self.server.base_url or host not in ("127.0.0.1", "::1", "localhost"):
+            return self.base_url().rstrip("/")
+        return f"{'https' if self.server.tls_certificate else 'http'}://localhost:{port}"
 
     def issuer_url(self, account: str) -> str:
         """The issuer of the account's tokens for relying parties: ``iss``, and where its documents are."""
@@ -405,6 +439,10 @@ def _override(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
         for key in user.get("access_key", [])
         if isinstance(key, dict)
     }
+    providers = raw.get("identity_provider", [])
+    for provider in providers if isinstance(providers, list) else []:
+        sign_in = provider.get("sign_in") if isinstance(provider, dict) else None
+        secrets |= {sign_in.get("client_secret_env")} if isinstance(sign_in, dict) else set()
     for variable, text in environ.items():
         if not variable.startswith(_PREFIX) or variable in secrets or variable in _SECRET_VARIABLES:
             continue
@@ -452,6 +490,9 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("sts.clock_window_seconds must be at least 1")
     if not 1 <= settings.quotas.trust_policy <= 8_192:
         raise ConfigurationError("quotas.trust_policy must be between 1 and 8192")
+    for name, value in msgspec.structs.asdict(settings.web).items():
+        if value < 1:
+            raise ConfigurationError(f"web.{name} must be at least 1")
     if settings.iam.access_key_reminder_days < 1:
         raise ConfigurationError("iam.access_key_reminder_days must be at least 1")
     for quota, limit in msgspec.structs.asdict(settings.quotas).items():

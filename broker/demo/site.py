@@ -26,7 +26,7 @@ def make_site(directory: Path, issuer: str, port: int) -> RootKey:
         if not (directory / _MARK).exists():
             raise AlreadyExists(f"{directory} exists and is not an earlier demonstration")
         shutil.rmtree(directory)
-    root = initialize(directory, ACCOUNT)
+    root = initialize(directory, ACCOUNT).root
     (directory / _MARK).touch()
     with (directory / CONFIG_FILE).open("a", encoding="utf-8") as file:
         file.write(_objects(issuer))
