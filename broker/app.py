@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -27,13 +28,17 @@ from broker.credentials.issuer import CredentialIssuer
 from broker.credentials.keyring import KeyRing, check_master_key
 from broker.credentials.masterkey import load_master_key
 from broker.credentials.passwords import Passwords
+from broker.credentials.provider_secrets import unseal_bind_password
 from broker.credentials.signing_ring import SigningRing
 from broker.database import command_database, worker_database
+from broker.directory_subjects import DirectorySubjects
+from broker.directory_watch import start_directory_watch
 from broker.errors import ConfigurationError, Unavailable
 from broker.health import health_pages, unavailable_page
 from broker.housekeeping import start_housekeeping
 from broker.issuer_pages import issuer_pages
 from broker.mfa import MfaVerifier
+from broker.portal.directory_pages import directory_pages
 from broker.portal.oidc_pages import oidc_pages
 from broker.portal.password_pages import password_pages
 from broker.portal.role_pages import role_pages
@@ -51,6 +56,7 @@ from broker.store.schema import migrate
 from broker.usage import UsageLog
 from broker.web.site import Site
 from providers.fetch import Fetcher
+from providers.ldap.gate import LoginGate
 from providers.oidc.jwks import FetchGate
 from providers.registry import Surroundings
 
@@ -98,6 +104,7 @@ def build_services(prepared: Prepared) -> Services:
         mfa=MfaVerifier(database, master_key),
         providers=_provider_pool(settings, master_key),
         claims=AssertionClaims(database),
+        subjects=DirectorySubjects(database),
         audit=AuditLog(
             database,
             read_flush_seconds=settings.audit.read_flush_milliseconds / 1000,
@@ -117,22 +124,36 @@ def build_sealer(services: Services) -> Sealer:
 
 
 def _provider_pool(settings: Settings, master_key: bytes) -> ProviderPool:
-    """Half of a worker's threads may wait for issuers, so that one that hangs never holds up the rest."""
+    """Half of a worker's threads may wait for issuers, half for one directory, and all but two for any of them: those
+    that hang never hold up the rest."""
     fetch = settings.fetch
     fetcher = Fetcher(
         allow_http_loopback=fetch.allow_http_loopback,
         allow_networks=fetch.allow_networks,
         timeout_seconds=fetch.timeout_seconds,
     )
-    gate = FetchGate(settings.server.threads // 2)
-    unseal = partial(unseal_private_key, master_key)
-    return ProviderPool(Surroundings(fetcher, gate, fetch.keys_fresh_seconds, 2 * fetch.timeout_seconds, unseal))
+    threads = settings.server.threads
+    waiting = threading.Semaphore(max(threads - 2, 1))
+    gate = FetchGate(threads // 2, waiting)
+    logins = LoginGate(max(threads // 2, 1), waiting)
+    return ProviderPool(
+        Surroundings(
+            fetcher=fetcher,
+            gate=gate,
+            keys_fresh_seconds=fetch.keys_fresh_seconds,
+            wait_seconds=2 * fetch.timeout_seconds,
+            unseal=partial(unseal_private_key, master_key),
+            unseal_password=lambda arn, sealed: unseal_bind_password(master_key, arn, sealed).reveal(),
+            logins=logins,
+        )
+    )
 
 
 _ROOMS = (
     sign_in_pages,
     password_pages,
     oidc_pages,
+    directory_pages,
     setup_pages,
     role_pages,
     step_up_pages,
@@ -165,6 +186,7 @@ def create_app(prepared: Prepared) -> Flask:
     pages = build_pages(services)
     pages.wsgi_app = AwsEndpoint(services, pages.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     start_housekeeping(services)
+    start_directory_watch(services)
     start_sealing(build_sealer(services), services.settings.audit.seal_seconds)
     gc.collect()
     gc.freeze()  # what lives as long as the worker need not be looked at again, nor copied after the fork

@@ -25,9 +25,9 @@ from broker.store.engine import Database
 from broker.store.entities import Kind
 from broker.store.entity_policies import PolicyText
 from broker.store.identity_policies import get_identity_policies
-from broker.store.identity_providers import ProviderRecord, find_provider, find_provider_by_arn
+from broker.store.identity_providers import ProviderRecord, find_provider, find_provider_by_arn, list_providers
 from broker.store.policies import find_policy
-from broker.store.roles import find_role, list_all_roles
+from broker.store.roles import find_role, find_roles_naming, list_all_roles
 from broker.store.users import find_user
 
 _MAX_ENTRIES = 8_192
@@ -107,6 +107,16 @@ class Catalog:
     def provider(self, arn: str) -> ProviderRecord | None:
         """The identity provider of this ARN, of whatever kind."""
         return self._get(("provider-arn", arn), lambda connection: find_provider_by_arn(connection, arn))
+
+    def ldap_providers(self, account: str | None) -> tuple[ProviderRecord, ...]:
+        """The directories of an account; those of all accounts if it is None."""
+        key = ("ldap", account or "")
+        return self._get(key, lambda connection: tuple(list_providers(connection, "ldap", account)) or None) or ()
+
+    def roles_naming(self, account: str, provider_arn: str) -> tuple[str, ...]:
+        """The roles of an account whose trust policies name the provider, by their ARNs."""
+        key = ("roles-naming", account, provider_arn)
+        return self._get(key, lambda connection: tuple(find_roles_naming(connection, account, provider_arn))) or ()
 
     def managed_policy(self, arn: str) -> ManagedPolicy | None:
         """The managed policy of this ARN, as an identity or session policy."""

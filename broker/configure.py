@@ -35,6 +35,7 @@ from broker.domain.arn import (
 )
 from broker.domain.secret import Secret
 from broker.errors import BrokerError, ConfigurationError
+from broker.iam.ldap_declared import declared_ldap_record
 from broker.identifiers import new_uuid
 from broker.issuer_urls import check_issuer
 from broker.mfa import is_seed, seal_seed
@@ -53,6 +54,7 @@ from broker.settings import (
     AccessKeyEntry,
     IdentityProviderEntry,
     InlinePolicyEntry,
+    LdapProviderEntry,
     OidcProviderEntry,
     PolicyEntry,
     RoleEntry,
@@ -372,13 +374,26 @@ class _Reader:
         return found
 
     def provider(self, entry: IdentityProviderEntry) -> ProviderRecord:
+        if isinstance(entry, LdapProviderEntry):
+            return self._ldap_provider(entry)
         return self._oidc_provider(entry) if isinstance(entry, OidcProviderEntry) else self._saml_provider(entry)
+
+    def _ldap_provider(self, entry: LdapProviderEntry) -> ProviderRecord:
+        where = f"[[identity_provider]] {entry.name}"
+        account = self._account(entry.account, where)
+        self._check_provider_name(where, entry.name)
+        authority = self._usable(where, entry.ca_file, check_authority)
+        password = None
+        if entry.bind_password_file:
+            self._check_private(where, entry.bind_password_file)
+            password = Secret(self._text(where, entry.bind_password_file).strip("\r\n"))
+        with _naming(where):
+            return declared_ldap_record(self._master_key, account, entry, authority, password)
 
     def _saml_provider(self, entry: SamlProviderEntry) -> ProviderRecord:
         where = f"[[identity_provider]] {entry.name}"
         account = self._account(entry.account, where)
-        if not _PROVIDER_NAME.fullmatch(entry.name):
-            raise ConfigurationError(f"{where}: a provider's name has letters, digits and ._- alone, 128 at most")
+        self._check_provider_name(where, entry.name)
         options = msgspec.to_builtins(entry)
         for name in ("kind", "account", "name", "metadata_file", "private_key_files"):
             options.pop(name)
@@ -391,6 +406,10 @@ class _Reader:
                 for file in entry.private_key_files
             ]
             return make_saml_record(account, entry.name, metadata, datetime.now(UTC), options)
+
+    def _check_provider_name(self, where: str, name: str) -> None:
+        if not _PROVIDER_NAME.fullmatch(name):
+            raise ConfigurationError(f"{where}: a provider's name has letters, digits and ._- alone, 128 at most")
 
     def _sealed_key(self, where: str, arn: str, file: str) -> str:
         self._check_private(where, file)

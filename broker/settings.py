@@ -295,7 +295,54 @@ class SamlProviderEntry(_Section, frozen=True, tag_field="kind", tag="saml"):
     allow_cbc: bool = False
 
 
-IdentityProviderEntry = OidcProviderEntry | SamlProviderEntry
+class LdapUserSearchEntry(_Section, frozen=True):
+    """``[identity_provider.user_search]``: where people are looked for, and by which filter."""
+
+    base_dn: str
+    filter: str
+
+
+class LdapGroupSearchEntry(_Section, frozen=True):
+    """``[identity_provider.group_search]``: where groups are looked for, and how groups of groups are followed."""
+
+    base_dn: str
+    filter: str
+    name_attribute: str = "cn"
+    nested: Literal["None", "Walk", "InChain"] = "None"
+
+
+class LdapProviderEntry(_Section, frozen=True, tag_field="kind", tag="ldap"):
+    """``[[identity_provider]]`` with ``kind = "ldap"``: a directory whose logins roles may trust (docs/ldap.md)."""
+
+    name: str
+    servers: tuple[str, ...]
+    account: str = ""
+    ca_file: str = ""
+    """PEM: the only authority that may vouch for the servers."""
+    bind_dn: str = ""
+    bind_password_file: str = ""
+    """The password of ``bind_dn``, mode 0600."""
+    user_search: LdapUserSearchEntry | None = None
+    user_dn_template: str = ""
+    group_search: LdapGroupSearchEntry | None = None
+    attributes: tuple[str, ...] = ()
+    session_tags: dict[str, str] = {}
+    """Key of the tag -> attribute."""
+    source_identity_attribute: str = ""
+    session_name_attribute: str = ""
+    unique_id_attribute: str = ""
+    username_attribute: str = ""
+    referral_servers: tuple[str, ...] = ()
+    connect_timeout_seconds: int = 2
+    timeout_seconds: int = 5
+    page_size: int = 500
+    allow_query_login: bool = False
+    sync_seconds: int = 900
+    recheck_seconds: int = 300
+    sync_threshold_percent: int = 20
+
+
+IdentityProviderEntry = OidcProviderEntry | SamlProviderEntry | LdapProviderEntry
 
 
 class Settings(_Section, frozen=True):

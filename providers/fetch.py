@@ -100,6 +100,10 @@ class Fetcher:
                 connection.start_tls(host, trust)
             return request(connection, parts, self._max_bytes)
 
+    def allows(self, address: str) -> bool:
+        """Whether a provider may be at this address, over TLS."""
+        return self._allowed(ipaddress.ip_address(address.partition("%")[0]), "https")
+
     def _addresses(self, host: str, port: int, scheme: str) -> list[str]:
         found = {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
         allowed = [text for text in sorted(found) if self._allowed(ipaddress.ip_address(text), scheme)]

@@ -32,15 +32,15 @@ LAYERS = (
     },
     {"credentials", "database", "provider_files", "provider_pool", "shared_issuers"},
     {"audit"},
-    {"accounts", "assertion_claims", "authorization_messages", "catalog", "mfa", "product_policies"}
-    | {"revocations", "saml_providers", "tickets", "usage"},
+    {"accounts", "assertion_claims", "authorization_messages", "catalog", "directory_subjects", "mfa"}
+    | {"product_policies", "revocations", "saml_providers", "tickets", "usage"},
     {"services"},
     {"callers", "restrictions"},
     {"authorization"},
     {"session_requests"},
-    {"saml"},
+    {"ldap", "saml"},
     {"sts", "iam", "analysis", "trail"},
-    {"aws", "configure", "initialize", "health", "housekeeping", "issuer_pages"},
+    {"aws", "configure", "directory_watch", "initialize", "health", "housekeeping", "issuer_pages"},
     {"web"},
     {"portal", "console"},
     {"app"},
@@ -70,6 +70,8 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "click": ("broker/cli/",),
     "granian": ("broker/server.py", "broker/later.py"),
     "gunicorn": ("broker/server.py",),
+    "ldap3": ("providers/ldap/",),
+    "pyasn1": ("providers/ldap/",),
     "jwt": ("broker/credentials/", "providers/oidc/", "broker/demo/"),
     "cryptography": (
         "broker/audit/notes.py",
@@ -97,8 +99,15 @@ TYPES_OF_LIBRARIES = {("sqlalchemy", "Connection")}
 """What other rooms may say about the store: a transaction that they were given."""
 
 OUTBOUND = {"http.client", "urllib.request", "socket", "ssl", "ftplib", "smtplib", "xmlrpc.client", "asyncio"}
-OUTBOUND_ALLOWED = ("providers/fetch.py", "broker/demo/", "broker/cli/demo.py", "broker/provider_files.py")
-"""``providers.fetch`` is the only way out; ``provider_files`` has ``ssl`` read certificates."""
+OUTBOUND_ALLOWED = (
+    "providers/fetch.py",
+    "providers/ldap/",
+    "broker/demo/",
+    "broker/cli/demo.py",
+    "broker/provider_files.py",
+)
+"""``providers.fetch`` is the only way out by HTTP, ``providers.ldap`` to directories; ``provider_files`` has ``ssl``
+read certificates."""
 
 NO_INPUT_OR_OUTPUT = {"os", "pathlib", "io", "tempfile", "subprocess", "socket", "time", "random", "secrets", "logging"}
 PURE = ("broker/domain/", "broker/policy/")
@@ -241,6 +250,7 @@ def test_generic_handlers_are_at_the_outer_edges_alone() -> None:
     edges = {
         "broker/audit/group.py",
         "broker/aws/endpoint.py",
+        "broker/directory_watch.py",
         "broker/housekeeping.py",
         "broker/policy/evaluate.py",
         "broker/server.py",

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from broker.domain.moment import iso_seconds
-from broker.domain.principal import Principal, PrincipalKind
+from broker.domain.principal import EXTERNAL, Principal, PrincipalKind
 from broker.domain.secret import Secret
 from broker.domain.session import Session, SessionKind
 from broker.identifiers import new_uuid
@@ -134,7 +134,7 @@ def _identity(call: CallRecord) -> dict[str, Any]:
     if principal is None:
         return {"type": PrincipalKind.ANONYMOUS.value, "accessKeyId": (call.access_key_id or "")[:128] or None}
     identity: dict[str, Any] = {"type": principal.kind.value, "principalId": principal.unique_id}
-    if principal.kind in (PrincipalKind.WEB_IDENTITY, PrincipalKind.SAML_IDENTITY):
+    if principal.kind in EXTERNAL:
         identity["userName"] = principal.user_name or principal.unique_id
         identity["identityProvider"] = call.identity_provider or principal.arn
         return identity

@@ -137,7 +137,7 @@ class AwsEndpoint:
 
     def _caller(self, environ: Environ, body: bytes, served: Served, record: CallRecord, *, secure: bool) -> Caller:
         if not served.authenticated:
-            return Caller(record.time, record, secure)
+            return Caller(record.time, record, secure, in_url=bool(environ["QUERY_STRING"]))
         return Caller(record.time, record, secure, self._verify(environ, body, served, record))
 
     def _verify(self, environ: Environ, body: bytes, served: Served, record: CallRecord) -> Candidate:

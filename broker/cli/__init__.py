@@ -13,6 +13,7 @@ from broker.cli.config import config
 from broker.cli.demo import demo
 from broker.cli.init import init
 from broker.cli.keys import keys
+from broker.cli.ldap import ldap
 from broker.cli.policy import policy
 from broker.cli.report import report
 from broker.cli.saml import saml
@@ -43,5 +44,5 @@ def version() -> None:
     click.echo(f"accredit {__version__}")
 
 
-for command in (init, serve, account, keys, config, sessions, audit, report, policy, saml, demo):
+for command in (init, serve, account, keys, config, sessions, audit, report, policy, saml, ldap, demo):
     main.add_command(command)

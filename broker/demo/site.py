@@ -121,5 +121,28 @@ trust_policy = '{people}'
 """
 
 
+def add_directory(directory: Path, port: int, certificate: Path, base: str, group: str) -> None:
+    """Declare a directory, and a role for those in ``group``."""
+    trusted = _policy(
+        Principal={"Federated": f"arn:aws:iam::{ACCOUNT}:ldap-provider/demo"},
+        Action="sts:AssumeRoleWithLDAPIdentity",
+        Condition={"ForAnyValue:StringEquals": {"ldap:groups": group}},
+    )
+    with (directory / CONFIG_FILE).open("a", encoding="utf-8") as file:
+        file.write(f"""
+[[identity_provider]]
+kind = "ldap"
+name = "demo"
+servers = ["ldaps://127.0.0.1:{port}"]
+ca_file = "{certificate.absolute()}"
+user_search = {{ base_dn = "{base}", filter = "(|(uid={{username}})(mail={{username}}))" }}
+group_search = {{ base_dn = "{base}", filter = "(member={{dn}})" }}
+
+[[role]]
+name = "operator"
+trust_policy = '{trusted}'
+""")
+
+
 def _policy(**statement: object) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})

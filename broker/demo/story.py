@@ -19,15 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 import jwt
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from broker.accounts import RootKey
 from broker.audit.query import tail
+from broker.aws.sdk_extras import write_sdk_extras
 from broker.database import command_database
+from broker.demo.directory import BASE, GROUP, HOW_TO_GET_IT, PERSON, DemoDirectory, find_server
 from broker.demo.idp import DemoIdentityProvider
-from broker.demo.site import SUBJECT, make_site, role, token_file, write_aws_config
+from broker.demo.site import SUBJECT, add_directory, make_site, role, token_file, write_aws_config
 from broker.settings import load_settings
 
 _START_SECONDS = 30
@@ -56,6 +59,9 @@ class Story:
         self._encoded = ""
         self.password = f"Demo-{secrets.token_urlsafe(9)}"
         """Of the user ``demo``, who may sign in to the pages."""
+        self._people: DemoDirectory | None = None
+        self._no_directory = ""
+        self._calls = _CALLS
 
     def run(self) -> None:
         """Every step, each announced by a tick. Raises StepFailed."""
@@ -66,6 +72,7 @@ class Story:
         encoded = self._refuse(developer)
         self._explain(auditor, encoded)
         self._sign(developer)
+        self._log_in()
         self._show_audit()
         self._make_person()
 
@@ -81,11 +88,14 @@ class Story:
             self._server.send_signal(signal.SIGTERM)
             self._server.wait(30)
         self._idp.close()
+        if self._people is not None:
+            self._people.close()
 
     def _set_up(self) -> None:
         self._root = make_site(self.directory, self._idp.issuer, self.port)
         write_aws_config(self.directory, self.port)
         self._write_token()
+        self._add_directory()
         self._tick(f"made {self.directory}: configuration, keys, SQLite database, four roles")
         self._tick(f"demo identity provider at {self._idp.issuer}")
 
@@ -164,6 +174,36 @@ class Story:
         self._tick(f"GetWebIdentityToken: a JWT for {_PARTNER}, verified from {document['jwks_uri']}")
         self._detail(f"it says: sub = {claims['sub']}, until {datetime.fromtimestamp(claims['exp'], UTC):%H:%M:%S} UTC")
 
+    def _add_directory(self) -> None:
+        """Before the broker starts, so that it has it declared."""
+        program = find_server()
+        if program is None:
+            self._no_directory = f"OpenLDAP's server is not installed ({HOW_TO_GET_IT})"
+            return
+        try:
+            self._people = DemoDirectory(program, self.directory.absolute() / "directory")
+        except (OSError, subprocess.CalledProcessError) as error:
+            self._no_directory = f"OpenLDAP's server does not start here: {error}"
+            return
+        add_directory(self.directory, self._people.port, self._people.certificate, BASE, GROUP)
+
+    def _log_in(self) -> None:
+        """A person of a directory, where there is one."""
+        if self._people is None:
+            self._say(f"  - skipped, AssumeRoleWithLDAPIdentity: {self._no_directory}")
+            return
+        extras = self.directory / "models"
+        write_sdk_extras(extras)
+        inner = botocore.session.Session()
+        inner.set_config_variable("data_path", str(extras))
+        client = self._client("sts", None, boto3.session.Session(botocore_session=inner))
+        answer = client.assume_role_with_ldap_identity(LDAPUsername=PERSON, LDAPPassword=self._people.password)
+        self._tick(f"AssumeRoleWithLDAPIdentity: {answer['SubjectDN']} of OpenLDAP is in the group {GROUP}")
+        self._whoami(self._sts(answer["Credentials"]), f"assumed-role/operator/{PERSON}")
+        with self._refused("AccessDenied", "a wrong password"):
+            client.assume_role_with_ldap_identity(LDAPUsername=PERSON, LDAPPassword="wrong")
+        self._calls += 3
+
     def _fetch(self, url: str) -> Any:
         with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # our own, on loopback
             return json.load(answer)
@@ -189,8 +229,8 @@ class Story:
 
     def _show_audit(self) -> None:
         events = [event for event in self._events(20) if event["eventSource"].endswith(".amazonaws.com")]
-        if len(events) != _CALLS:
-            raise StepFailed(f"{_CALLS} calls left {len(events)} audit events")
+        if len(events) != self._calls:
+            raise StepFailed(f"{self._calls} calls left {len(events)} audit events")
         self._tick("every call left exactly one audit event:")
         for event in events:
             who = event["userIdentity"]
@@ -223,9 +263,11 @@ class Story:
     def _sts(self, credentials: dict[str, Any] | None = None) -> Any:
         return self._client("sts", credentials)
 
-    def _client(self, service: str, credentials: dict[str, Any] | None) -> Any:
+    def _client(
+        self, service: str, credentials: dict[str, Any] | None, session: boto3.session.Session | None = None
+    ) -> Any:
         found = credentials or {}
-        return boto3.client(
+        return (session or boto3.session.Session()).client(
             service,
             endpoint_url=self.endpoint,
             region_name="us-east-1",

@@ -68,6 +68,13 @@ def find_roles(
     return [_role(row) for row in connection.execute(ordered)]
 
 
+def find_roles_naming(connection: Connection, account: str, text: str) -> list[str]:
+    """The ARNs of the roles whose trust policies hold ``text``, by name."""
+    where = of_kind(account, "role") & roles.c.trust_policy.contains(text, autoescape=True)
+    ordered = select(entities.c.arn).join_from(entities, roles).where(where).order_by(entities.c.name_key)
+    return list(connection.execute(ordered).scalars())
+
+
 def list_all_roles(connection: Connection) -> list[Role]:
     """Those of all accounts, by account and name."""
     ordered = select(*_COLUMNS).join_from(entities, roles).order_by(entities.c.account, entities.c.name_key)

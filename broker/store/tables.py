@@ -395,6 +395,27 @@ assertion_claims = Table(
 )
 """Assertions that were redeemed, until they expire: each counts once. ``id``: a digest of whose, which and for what."""
 
+directory_subjects = Table(
+    "directory_subjects",
+    metadata,
+    Column("provider", String(2048), ForeignKey("identity_providers.arn", ondelete="CASCADE"), primary_key=True),
+    Column("subject", String(512), primary_key=True),
+    Column("username", Text, nullable=False),
+    Column("dn", Text, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("checked_at", BigInteger, nullable=False),
+)
+"""Who came from a directory and may have sessions: whom to look up there. ``seen_at`` is within an hour of the last
+login, ``checked_at`` when the directory last knew the account."""
+
+directory_syncs = Table(
+    "directory_syncs",
+    metadata,
+    Column("provider", String(2048), ForeignKey("identity_providers.arn", ondelete="CASCADE"), primary_key=True),
+    Column("started_at", BigInteger, nullable=False),
+)
+"""When all of a directory were last looked up, so that one worker of all nodes does it."""
+
 audit_events = Table(
     "audit_events",
     metadata,
