@@ -127,7 +127,18 @@ def _factors(site: Site, name: str) -> Part:
         )
         for one in listed(site, "ListMFADevices", "mfa_devices", {"UserName": name})
     ]
-    return Part("Second factors", lines=lines, command=command("ListMFADevices", {"UserName": name}))
+    codes = (Field("AuthenticationCode1", "First code"), Field("AuthenticationCode2", "Second code"))
+    serial = Field("SerialNumber", "Serial number of a token")
+    forms = (
+        Form("EnableMFADevice", "Give the token to the user", {"UserName": name}, (serial, *codes)),
+        Form(
+            "ImportHardwareMFADevice",
+            "Import a hardware token",
+            {},
+            (serial, Field("Base32StringSeed", "Seed (base32)", kind="password")),
+        ),
+    )
+    return Part("Second factors", lines=lines, forms=forms, command=command("ListMFADevices", {"UserName": name}))
 
 
 def _access_keys(site: Site, name: str) -> Part:

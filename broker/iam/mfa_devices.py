@@ -33,7 +33,7 @@ from broker.iam.owners import Owner, authorized_owner
 from broker.iam.pages import page_of, page_within
 from broker.iam.tags import parse_tags, tag_request, tagged, tags_of
 from broker.iam.users import UserView, user_view
-from broker.mfa import consecutive_steps, new_seed, open_seed, provisioning_uri, seal_seed
+from broker.mfa import consecutive_steps, is_seed, new_seed, open_seed, provisioning_uri, seal_seed
 from broker.services import Caller, Services
 from broker.store.accounts import get_alias, get_created_at
 from broker.store.entities import Entity
@@ -129,6 +129,29 @@ def create_virtual_mfa_device(
         record_change(connection, caller, VirtualDeviceAnswer(VirtualDevice(serial_number, tags=shown)))
     picture = _picture(provisioning_uri(seed, virtual_mfa_device_name, label))
     return VirtualDeviceAnswer(VirtualDevice(serial_number, seed.encode("ascii"), picture, tags=shown))
+
+
+def import_hardware_mfa_device(
+    services: Services, caller: Caller, *, serial_number: str, base32_string_seed: Secret
+) -> None:
+    """Bring a hardware OATH token into the account, by serial number and seed (``ImportHardwareMFADevice``).
+
+    It is nobody's until EnableMFADevice has seen two of its codes. Raises AlreadyExists, InvalidInput, LimitExceeded.
+    """
+    account = account_of_caller(caller)
+    authorize(services, caller, "iam:ImportHardwareMFADevice", mfa_device_arn(account, serial_number))
+    seed = base32_string_seed.reveal()
+    if serial_number.startswith("arn:") or not is_seed(seed):
+        raise InvalidInput("A hardware token has a serial number that is no ARN, and a seed of at least 80 bits.")
+    sealed, limit = seal_seed(services.master_key, serial_number, seed), services.settings.quotas.users
+    device = MfaDevice(serial_number, account, None, sealed, created_at=int(caller.now.timestamp()))
+    with services.database.change() as connection:
+        if is_mfa_device(connection, serial_number):
+            raise AlreadyExists("An MFA device of this serial number exists already.")
+        if count_mfa_devices(connection, account) >= limit:
+            raise LimitExceeded(f"Cannot exceed quota for VirtualMFADevicesPerAccount: {limit}")
+        insert_mfa_device(connection, device)
+        record_change(connection, caller)
 
 
 def enable_mfa_device(
@@ -278,9 +301,9 @@ def authorized_device(
 
 def find_device(connection: Connection, account: str, serial_number: str) -> MfaDevice:
     """The account's device. Raises NotFound, InvalidInput."""
-    _check_virtual(serial_number)
     found = find_mfa_device(connection, serial_number)
     if found is None or found.account != account:
+        _check_virtual(serial_number)
         raise _missing(serial_number)
     return found
 
@@ -315,7 +338,7 @@ def _use_up(
 def _check_virtual(serial_number: str) -> None:
     """Raises InvalidInput for what is no virtual device's number."""
     if not serial_number.startswith("arn:"):
-        raise InvalidInput("Hardware MFA devices are not supported: the serial number is no virtual MFA device's ARN.")
+        raise InvalidInput("The serial number is neither a virtual MFA device's ARN nor that of an imported token.")
 
 
 def _picture(uri: str) -> bytes:

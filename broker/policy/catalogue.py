@@ -105,7 +105,8 @@ OWN_OPERATIONS: Mapping[str, frozenset[str]] = {
     "sts": _names("AssumeRoleWithLDAPIdentity"),
     "iam": _names(
         """
-        CreateLDAPProvider DeleteLDAPProvider GetLDAPProvider GetOpenIDConnectProviderSettings ListLDAPProviderTags
+        CreateLDAPProvider DeleteLDAPProvider GetLDAPProvider GetOpenIDConnectProviderSettings
+        ImportHardwareMFADevice ListLDAPProviderTags
         ListLDAPProviders SimulateTrustPolicy TagLDAPProvider UntagLDAPProvider UpdateLDAPProvider
         UpdateOpenIDConnectProviderSettings
         """

@@ -53,6 +53,7 @@ SAMPLES: Mapping[str, tuple[str, ...]] = {
         "ldaps://a.example",
         "ldap://[::1]:3389",
     ),
+    r"[A-Z2-7]+=*": ("GEZDGNBVGY3TQOJQ", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"),
     r"[A-Za-z][A-Za-z0-9-]*": ("a", "objectClass", "x-1"),
 }
 """Texts for the patterns that are more than one class."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import html
 import json
 import re
+import time
 
+import pyotp
 import pytest
 from person import ACCOUNT, OTHER, Browser, Pages, allow, trust
 from test_password_sign_in import give_password, sign_in
@@ -88,6 +90,34 @@ def test_a_user_is_made_changed_and_deleted(pages: Pages, admin: Browser) -> Non
     assert event["userIdentity"]["userName"] == "ann"
     assert event["requestParameters"] == {"userName": "carol"}
     assert "Tiger8" not in str(pages.events())
+
+
+def test_a_hardware_token_is_imported_and_signs_in(pages: Pages, admin: Browser) -> None:
+    seed, serial = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "GAHT12345678"
+    totp, now = pyotp.TOTP(seed), int(time.time())
+    assert do(admin, "CreateUser", UserName="tom") == 303
+    assert do(admin, "CreateLoginProfile", UserName="tom", Password="Tiger8?ladder") == 303
+    for wrong in (
+        {"SerialNumber": "arn:aws:iam::1:mfa/x"},
+        {"Base32StringSeed": "AAAA"},
+        {"Base32StringSeed": "0" * 32},
+    ):
+        assert (
+            do(admin, "ImportHardwareMFADevice", **({"SerialNumber": serial, "Base32StringSeed": seed} | wrong)) == 400
+        )
+    assert do(admin, "ImportHardwareMFADevice", SerialNumber=serial, Base32StringSeed=seed) == 303
+    assert do(admin, "ImportHardwareMFADevice", SerialNumber=serial, Base32StringSeed=seed) == 409
+    given = {"UserName": "tom", "SerialNumber": serial}
+    assert do(admin, "EnableMFADevice", **given, AuthenticationCode1="000000", AuthenticationCode2="000001") == 403
+    codes = {"AuthenticationCode1": totp.at(now - 30), "AuthenticationCode2": totp.at(now)}
+    assert do(admin, "EnableMFADevice", **given, **codes) == 303
+    assert serial in admin.get("/console/users/object?name=tom").text
+    tom = pages.browser()
+    assert sign_in(tom, "tom", "Tiger8?ladder").endswith("/mfa")
+    tom.get(f"/sign-in/{ACCOUNT}/mfa")
+    assert tom.post(f"/sign-in/{ACCOUNT}/mfa", device=serial, code=totp.at(now + 30)).status_code == 303
+    assert do(admin, "DeactivateMFADevice", **given) == 303
+    assert seed not in str(pages.events())
 
 
 def test_a_role_is_made_and_its_trust_policy_edited(admin: Browser) -> None:
