@@ -108,14 +108,16 @@ def add_marks(connection: Connection, marks: Mapping[tuple[int, int], int]) -> N
             connection.execute(
                 update(audit_marks).where(column.key == key, column.segment == segment).values(marks=together)
             )
-        if wanted:
-            connection.execute(
-                insert(audit_marks),
-                [
-                    {"key": key, "segment": segment, "marks": bits.to_bytes(_MARKS_BYTES, "big")}
-                    for key, bits in wanted.items()
-                ],
-            )
+        _insert_marks(connection, segment, wanted)
+
+
+def _insert_marks(connection: Connection, segment: int, wanted: Mapping[int, int]) -> None:
+    """Written out for the driver: there are some hundred rows a segment."""
+    rows = [(key, segment, bits.to_bytes(_MARKS_BYTES, "big")) for key, bits in wanted.items()]
+    values = "?, ?, ?" if connection.dialect.paramstyle == "qmark" else "%s, %s, %s"
+    if rows:
+        statement = f"INSERT INTO audit_marks (key, segment, marks) VALUES ({values})"  # noqa: S608  # placeholders alone
+        connection.exec_driver_sql(statement, rows)
 
 
 def read_marks(connection: Connection, key: int, first: int, last: int, limit: int) -> list[tuple[int, int]]:
