@@ -15,7 +15,9 @@ from broker.assertion_claims import AssertionClaims
 from broker.audit.anchor import Anchor
 from broker.audit.journal import replay
 from broker.audit.log import AuditLog
+from broker.audit.relay import Relay, start_relay
 from broker.audit.sealer import Sealer, start_sealing
+from broker.audit_outputs import open_outputs
 from broker.aws.endpoint import AwsEndpoint
 from broker.catalog import Catalog
 from broker.configure import apply_configuration, check_configuration
@@ -61,6 +63,7 @@ def prepare(directory: Path) -> Prepared:
     settings = load_settings(directory)
     master_key = load_master_key(settings.file(settings.keys.master_key_file), os.environ)
     declaration = check_configuration(settings, master_key)
+    open_outputs(settings, _fetcher(settings))
     with command_database(settings) as database:
         migrate(database)
         check_master_key(database, master_key)
@@ -106,15 +109,18 @@ def build_sealer(services: Services) -> Sealer:
 
 def _provider_pool(settings: Settings, master_key: bytes) -> ProviderPool:
     """Half of a worker's threads may wait for issuers, so that one that hangs never holds up the rest."""
-    fetch = settings.fetch
-    fetcher = Fetcher(
-        allow_http_loopback=fetch.allow_http_loopback,
-        allow_networks=fetch.allow_networks,
-        timeout_seconds=fetch.timeout_seconds,
-    )
+    fetch, fetcher = settings.fetch, _fetcher(settings)
     gate = FetchGate(settings.server.threads // 2)
     unseal = partial(unseal_private_key, master_key)
     return ProviderPool(Surroundings(fetcher, gate, fetch.keys_fresh_seconds, 2 * fetch.timeout_seconds, unseal))
+
+
+def _fetcher(settings: Settings) -> Fetcher:
+    return Fetcher(
+        allow_http_loopback=settings.fetch.allow_http_loopback,
+        allow_networks=settings.fetch.allow_networks,
+        timeout_seconds=settings.fetch.timeout_seconds,
+    )
 
 
 def create_app(prepared: Prepared) -> Flask:
@@ -127,6 +133,8 @@ def create_app(prepared: Prepared) -> Flask:
     pages.wsgi_app = AwsEndpoint(services, pages.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     start_housekeeping(services)
     start_sealing(build_sealer(services), services.settings.audit.seal_seconds)
+    if sinks := open_outputs(services.settings, _fetcher(services.settings)):
+        start_relay(Relay(services.database, sinks))
     gc.collect()
     gc.freeze()  # what lives as long as the worker need not be looked at again, nor copied after the fork
     return pages

@@ -270,6 +270,54 @@ class SamlProviderEntry(_Section, frozen=True, tag_field="kind", tag="saml"):
     allow_cbc: bool = False
 
 
+class FileOutputEntry(_Section, frozen=True, tag_field="kind", tag="file"):
+    """``[[audit_output]]``: a file of events, one JSON object a line, beginning anew at ``rotate_bytes``."""
+
+    name: str
+    path: str
+    rotate_bytes: int = 100_000_000
+    keep: int = 10
+    """So many older files."""
+
+
+class StdoutOutputEntry(_Section, frozen=True, tag_field="kind", tag="stdout"):
+    """``[[audit_output]]`` with ``kind = "stdout"``: the broker's standard output, one JSON object a line."""
+
+    name: str
+
+
+class SyslogOutputEntry(_Section, frozen=True, tag_field="kind", tag="syslog"):
+    """``[[audit_output]]`` with ``kind = "syslog"``: RFC 5424 messages by TLS (RFC 5425)."""
+
+    name: str
+    address: str
+    """``HOST:PORT``; the port is usually 6514."""
+    ca_file: str = ""
+
+
+class WebhookOutputEntry(_Section, frozen=True, tag_field="kind", tag="webhook"):
+    """``[[audit_output]]`` with ``kind = "webhook"``: signed POST requests."""
+
+    name: str
+    url: str
+    secret_file: str
+    """The key of the signatures, mode 0600."""
+    ca_file: str = ""
+
+
+class OtlpOutputEntry(_Section, frozen=True, tag_field="kind", tag="otlp"):
+    """``[[audit_output]]`` with ``kind = "otlp"``: OpenTelemetry logs by OTLP/HTTP, as JSON."""
+
+    name: str
+    url: str
+    """With its path, usually ``/v1/logs``."""
+    headers_file: str = ""
+    """``Name: value`` lines, mode 0600: what the collector wants besides."""
+    ca_file: str = ""
+
+
+AuditOutputEntry = FileOutputEntry | StdoutOutputEntry | SyslogOutputEntry | WebhookOutputEntry | OtlpOutputEntry
+
 IdentityProviderEntry = OidcProviderEntry | SamlProviderEntry
 
 
@@ -291,6 +339,7 @@ class Settings(_Section, frozen=True):
     role: tuple[RoleEntry, ...] = ()
     user: tuple[UserEntry, ...] = ()
     identity_provider: tuple[IdentityProviderEntry, ...] = ()
+    audit_output: tuple[AuditOutputEntry, ...] = ()
 
     def file(self, name: str) -> Path:
         """The path of a file that the configuration names."""
@@ -407,6 +456,9 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("quotas.trust_policy must be between 1 and 8192")
     if settings.iam.access_key_reminder_days < 1:
         raise ConfigurationError("iam.access_key_reminder_days must be at least 1")
+    outputs = [output.name for output in settings.audit_output]
+    if len(set(outputs)) != len(outputs) or not all(0 < len(name) <= 24 for name in outputs):
+        raise ConfigurationError("audit_output: each has a name of its own, of at most 24 characters")
     for quota, limit in msgspec.structs.asdict(settings.quotas).items():
         if limit < 1:
             raise ConfigurationError(f"quotas.{quota} must be at least 1")

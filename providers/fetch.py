@@ -1,4 +1,5 @@
-"""The only outbound HTTP: small documents of identity providers, fetched so that no address can be an attack.
+"""The only way out: small documents are fetched from identity providers, and events sent to collectors, so that no
+address can be an attack.
 
 1. https alone (http to loopback where the configuration allows it), no userinfo; 2. the name is resolved once and every
 address that is not public is left out, unless the configuration names its network; 3. the connection goes to exactly
@@ -17,9 +18,9 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
 from providers.errors import ProviderUnreachable
@@ -56,6 +57,15 @@ class Document:
     max_age: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What is asked."""
+
+    method: str
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 class Fetcher:
     """Fetches documents by the rules above."""
 
@@ -79,7 +89,28 @@ class Fetcher:
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _unreachable(f"{url[:256]}: {type(error).__name__}: {error}") from error
 
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], trust: Trust = Trust()) -> Document:  # frozen
+        """The answer (2xx) to ``body``. Raises ProviderUnreachable, whatever goes wrong."""
+        try:
+            return self._exchange(url, trust, _Sent("POST", body, headers))
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise _unreachable(f"{url[:256]}: {type(error).__name__}: {error}") from error
+
+    def transmit(self, host: str, port: int, payload: bytes, trust: Trust = Trust()) -> None:  # frozen
+        """Send ``payload`` by TLS and close; return when the other side has closed too. Raises ProviderUnreachable."""
+        try:
+            addresses = self._addresses(host, port, "https")
+            with _connected(addresses, port, time.monotonic() + self._timeout) as connection:
+                connection.start_tls(host, trust)
+                connection.socket.sendall(payload)
+                connection.end_tls()
+        except (OSError, ValueError) as error:
+            raise _unreachable(f"{host[:256]}:{port}: {type(error).__name__}: {error}") from error
+
     def _get(self, url: str, trust: Trust) -> Document:
+        return self._exchange(url, trust, _Sent("GET"))
+
+    def _exchange(self, url: str, trust: Trust, sent: _Sent) -> Document:
         parts = _split(url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         addresses = self._addresses(host, port, parts.scheme)
@@ -87,7 +118,7 @@ class Fetcher:
         with _connected(addresses, port, deadline) as connection:
             if parts.scheme == "https":
                 connection.start_tls(host, trust)
-            return _request(connection, parts, self._max_bytes)
+            return _request(connection, parts, sent, self._max_bytes)
 
     def _addresses(self, host: str, port: int, scheme: str) -> list[str]:
         found = {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
@@ -130,6 +161,11 @@ class _Connection:
         if trust.thumbprints:
             _check_thumbprints(wrapped, trust.thumbprints)
 
+    def end_tls(self) -> None:
+        """Tell the other side that this was all, and wait until it has taken notice."""
+        if isinstance(self.socket, ssl.SSLSocket):
+            self.socket.unwrap()
+
     def close(self) -> None:
         self._timer.cancel()
         self.socket.close()
@@ -164,7 +200,7 @@ def _connected(addresses: Sequence[str], port: int, deadline: float) -> Iterator
             raise TimeoutError("deadline")
 
 
-def _request(connection: _Connection, parts: SplitResult, max_bytes: int) -> Document:
+def _request(connection: _Connection, parts: SplitResult, sent: _Sent, max_bytes: int) -> Document:
     client = http.client.HTTPConnection(parts.hostname or "", parts.port)
     client.sock = connection.socket
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -173,14 +209,15 @@ def _request(connection: _Connection, parts: SplitResult, max_bytes: int) -> Doc
         "Accept-Encoding": "identity",
         "Connection": "close",
         "User-Agent": "accredit",
+        **sent.headers,
     }
-    client.request("GET", target, headers=headers)
+    client.request(sent.method, target, sent.body, headers)
     with client.getresponse() as response:  # left open, it would keep the socket
-        return _read(response, parts, max_bytes)
+        return _read(response, parts, range(200, 201 if sent.method == "GET" else 300), max_bytes)
 
 
-def _read(response: http.client.HTTPResponse, parts: SplitResult, max_bytes: int) -> Document:
-    if response.status != 200:
+def _read(response: http.client.HTTPResponse, parts: SplitResult, good: range, max_bytes: int) -> Document:
+    if response.status not in good:
         raise _unreachable(f"{parts.geturl()[:256]} answered {response.status}")
     if response.getheader("Content-Encoding", "identity") != "identity":
         raise _unreachable("the answer is compressed, which was not asked for")

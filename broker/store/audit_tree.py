@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from broker.store.tables import audit_heads, audit_marks, audit_segments, audit_tiles
+from broker.store.tables import audit_heads, audit_marks, audit_prunings, audit_segments, audit_tiles
 
 SEGMENT_WIDTH = 256
 _MARKS_BYTES = SEGMENT_WIDTH // 8
@@ -40,6 +40,14 @@ def find_tile(connection: Connection, level: int, number: int) -> bytes | None:
     query = select(column.hashes).where(column.level == level, column.number == number)
     found = connection.execute(query).scalar_one_or_none()
     return None if found is None else bytes(found)
+
+
+def read_leaf_tiles(connection: Connection) -> Iterator[bytes]:
+    """The tiles of the leaves, in their order."""
+    number = 0
+    while (found := find_tile(connection, 0, number)) is not None:
+        yield found
+        number += 1
 
 
 def put_tiles(connection: Connection, tiles: Mapping[tuple[int, int], bytes]) -> None:
@@ -155,6 +163,26 @@ def insert_head(connection: Connection, row: HeadRow) -> None:
 
 def delete_head(connection: Connection, size: int) -> None:
     connection.execute(delete(audit_heads).where(audit_heads.c.size == size))
+
+
+def insert_pruning(connection: Connection, leaf: int, note: str) -> None:
+    connection.execute(insert(audit_prunings).values(leaf=leaf, note=note))
+
+
+def last_pruning(connection: Connection) -> tuple[int, str] | None:
+    """Up to which leaf events were deleted, and the signed statement."""
+    query = select(audit_prunings.c.leaf, audit_prunings.c.note).order_by(audit_prunings.c.leaf.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else (row.leaf, row.note)
+
+
+def segments_before(connection: Connection, moment: int) -> int:
+    """How many segments from the first on have no event of ``moment`` (seconds since the epoch) or later."""
+    column = audit_segments.c
+    query = select(column.number).where(column.latest_time >= moment).order_by(column.latest_time, column.number)
+    found = connection.execute(query.limit(1)).scalar_one_or_none()
+    last = last_segment(connection)
+    return found if found is not None else (last.number + 1 if last is not None else 0)
 
 
 def _segment(row: Row[Any]) -> Segment:

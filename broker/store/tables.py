@@ -397,3 +397,19 @@ leases = Table(
     Column("expires_at", BigInteger, nullable=False),
 )
 """Who does what one process of all nodes does at a time. Times are milliseconds since the epoch."""
+
+audit_outputs = Table(
+    "audit_outputs",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("leaf", BigInteger, nullable=False),
+)
+"""How far the sealed record has been given to each output, and looked at for alerts: the next leaf."""
+
+audit_prunings = Table(
+    "audit_prunings",
+    metadata,
+    Column("leaf", BigInteger, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+)
+"""Signed statements that the events before ``leaf`` were deleted because of their age; their hashes are kept."""

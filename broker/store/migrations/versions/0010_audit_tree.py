@@ -62,8 +62,29 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
     )
+    op.create_table(
+        "audit_outputs",
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("leaf", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_audit_outputs")),
+    )
+    op.create_table(
+        "audit_prunings",
+        sa.Column("leaf", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("leaf", name=op.f("pk_audit_prunings")),
+    )
 
 
 def downgrade() -> None:
-    for table in ("leases", "audit_keys", "audit_heads", "audit_marks", "audit_segments", "audit_tiles"):
+    for table in (
+        "audit_prunings",
+        "audit_outputs",
+        "leases",
+        "audit_keys",
+        "audit_heads",
+        "audit_marks",
+        "audit_segments",
+        "audit_tiles",
+    ):
         op.drop_table(table)
