@@ -33,7 +33,7 @@ COLUMNS = (
     "requestID",
     "eventID",
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = ("=", "+", "-", "@")
 """How a cell begins that a spreadsheet would calculate (OWASP, "CSV Injection")."""
 
 
@@ -80,4 +80,4 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     text = "".join(character if character.isprintable() else " " for character in str(value))
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text

@@ -28,11 +28,18 @@ from broker.audit.notes import Head, Verifier, open_head
 from broker.audit.tiles import TILE_WIDTH, Tiles
 from broker.errors import NotFound
 from broker.store.audit_events import find_record
-from broker.store.audit_tree import SEGMENT_WIDTH, find_segment, find_tile, last_heads, read_leaf_tiles, read_marks
+from broker.store.audit_tree import (
+    SEGMENT_WIDTH,
+    find_segment,
+    find_tile,
+    last_heads,
+    last_segment,
+    read_leaf_tiles,
+    read_marks,
+)
 
 INCLUSION = "accredit-audit-inclusion-v1"
 CONSISTENCY = "accredit-audit-consistency-v1"
-_MAX_SEGMENT = 2**62
 
 
 def prove_event(connection: Connection, account: str, event_id: str) -> dict[str, Any]:
@@ -93,7 +100,8 @@ def check_proof(text: str, verifiers: Sequence[Verifier], since: Sequence[str]) 
 
 def _find_event(connection: Connection, account: str, event_id: str) -> tuple[int, str]:
     key = index_key(account, "EventId", event_id)
-    for number, bits in read_marks(connection, key, 0, _MAX_SEGMENT, SEGMENT_WIDTH):
+    last = last_segment(connection)
+    for number, bits in read_marks(connection, key, 0, last.number if last else 0, SEGMENT_WIDTH):
         segment = find_segment(connection, number)
         for place, sequence in enumerate(segment.sequences if segment else ()):
             record = find_record(connection, sequence) if bits >> place & 1 else None

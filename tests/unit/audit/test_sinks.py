@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
 import hmac
 import json
@@ -21,6 +22,7 @@ import trustme
 from sealed import SealedStore, event, texts
 from sqlalchemy import delete
 
+from broker.audit.export import COLUMNS, csv_line, csv_values
 from broker.audit.relay import Relay
 from broker.audit.sinks import (
     FileSink,
@@ -204,6 +206,15 @@ def test_opentelemetry_logs(server: Server) -> None:
     assert (first["severityText"], second["severityText"]) == ("WARN", "INFO")
     assert first["timeUnixNano"] == "1767323046000000000"
     assert json.loads(first["body"]["stringValue"])["eventID"] == event(1)["eventID"]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", f"={HOSTILE}"])
+def test_no_cell_of_csv_is_a_formula_or_more_than_a_line(text: str) -> None:
+    (record,) = texts([event(1, userAgent=text, errorMessage=HOSTILE)])
+    line = csv_line(csv_values(1, record))
+    (cells,) = csv.reader([line])
+    assert not cells[COLUMNS.index("userAgent")].startswith(("=", "+", "-", "@"))
+    assert line.isprintable()
 
 
 class Flaky:
