@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import pytest
-from awscli.customizations.cloudtrail.validation import DigestSignatureError, Sha256RSADigestValidator
 from realm import wire
 from realm.server import ACCOUNT, BrokerServer, accredit, serving
 
@@ -79,7 +78,12 @@ def test_no_cell_of_a_table_is_a_formula(recorded: BrokerServer) -> None:
     assert len(rows) == len(accredit("audit", "export", recorded.directory).splitlines())
 
 
-def test_digest_files_are_what_awss_validator_takes(recorded: BrokerServer, tmp_path) -> None:
+def test_digest_files_are_what_awss_validator_takes(
+    recorded: BrokerServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DATA_PATH", "")  # which awscli sets when it is imported, for everybody
+    from awscli.customizations.cloudtrail.validation import DigestSignatureError, Sha256RSADigestValidator
+
     time.sleep(1.5)
     keys = {}
     with serving(recorded):
