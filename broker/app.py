@@ -12,12 +12,13 @@ from pathlib import Path
 from flask import Flask
 
 from broker.assertion_claims import AssertionClaims
+from broker.audit.alerts import AlertSink
 from broker.audit.anchor import Anchor
 from broker.audit.journal import replay
 from broker.audit.log import AuditLog
-from broker.audit.relay import Relay, start_relay
+from broker.audit.relay import ALERTS, Relay, start_relay
 from broker.audit.sealer import Sealer, start_sealing
-from broker.audit_outputs import open_outputs
+from broker.audit_outputs import open_alerts, open_outputs
 from broker.aws.endpoint import AwsEndpoint
 from broker.catalog import Catalog
 from broker.configure import apply_configuration, check_configuration
@@ -115,6 +116,15 @@ def _provider_pool(settings: Settings, master_key: bytes) -> ProviderPool:
     return ProviderPool(Surroundings(fetcher, gate, fetch.keys_fresh_seconds, 2 * fetch.timeout_seconds, unseal))
 
 
+def _start_outputs(services: Services) -> None:
+    """Outputs of the audit record, and alerts, which are one more reader of it."""
+    outputs = open_outputs(services.settings, _fetcher(services.settings))
+    alerts = AlertSink(services.database, open_alerts(services.settings, outputs))
+    readers = {**outputs, **({ALERTS: alerts} if services.settings.audit_alert else {})}
+    if readers:
+        start_relay(Relay(services.database, readers), alerts.watch)
+
+
 def _fetcher(settings: Settings) -> Fetcher:
     return Fetcher(
         allow_http_loopback=settings.fetch.allow_http_loopback,
@@ -133,8 +143,7 @@ def create_app(prepared: Prepared) -> Flask:
     pages.wsgi_app = AwsEndpoint(services, pages.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     start_housekeeping(services)
     start_sealing(build_sealer(services), services.settings.audit.seal_seconds)
-    if sinks := open_outputs(services.settings, _fetcher(services.settings)):
-        start_relay(Relay(services.database, sinks))
+    _start_outputs(services)
     gc.collect()
     gc.freeze()  # what lives as long as the worker need not be looked at again, nor copied after the fork
     return pages

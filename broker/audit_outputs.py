@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from broker.audit.alerts import Alert
 from broker.audit.sinks import FileSink, OtlpSink, Sink, StdoutSink, SyslogSink, WebhookSink
 from broker.errors import ConfigurationError
 from broker.settings import (
@@ -24,6 +25,14 @@ _LEAST_SECRET = 16
 def open_outputs(settings: Settings, fetcher: Fetcher) -> dict[str, Sink]:
     """Name -> sink. Raises ConfigurationError."""
     return {entry.name: _open(settings, fetcher, entry) for entry in settings.audit_output}
+
+
+def open_alerts(settings: Settings, outputs: Mapping[str, Sink]) -> list[Alert]:
+    """The rules that are switched on."""
+    return [
+        Alert(entry.rule, outputs[entry.output] if entry.output else None, entry.threshold, entry.seconds)
+        for entry in settings.audit_alert
+    ]
 
 
 def _open(settings: Settings, fetcher: Fetcher, entry: AuditOutputEntry) -> Sink:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,6 +23,9 @@ from broker.store.audit_tree import SEGMENT_WIDTH, find_segment, last_heads
 from broker.store.engine import Database
 from broker.store.leases import take_lease
 from providers.errors import ProviderError
+
+ALERTS = " alerts"
+"""The name under which alerts read: no output can be called that."""
 
 _LEASE_SECONDS = 60.0
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -96,12 +99,16 @@ class Relay:
         return position, [found[sequence] for sequence in sequences if sequence in found]
 
 
-def start_relay(relay: Relay) -> None:
-    """Deliver in a thread of its own, which ends with the process."""
-    threading.Thread(target=_run, args=(relay,), name="audit-relay", daemon=True).start()
+def start_relay(relay: Relay, watch: Callable[[float], None]) -> None:
+    """Deliver, and ``watch`` the clock now and then, in a thread of its own, which ends with the process."""
+    threading.Thread(target=_run, args=(relay, watch), name="audit-relay", daemon=True).start()
 
 
-def _run(relay: Relay) -> None:
+def _run(relay: Relay, watch: Callable[[float], None]) -> None:
     while True:
         time.sleep(_TICK_SECONDS)
         relay.deliver()
+        try:
+            watch(time.time())
+        except (ProviderError, OSError, BrokerError, SQLAlchemyError) as error:
+            _log.warning("the audit record cannot be watched now", extra={"error": repr(error)})

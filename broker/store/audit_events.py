@@ -143,6 +143,13 @@ def count_events(connection: Connection, after: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def oldest_after(connection: Connection, after: int) -> int | None:
+    """When the first event after ``after`` came into the database, in seconds since the epoch."""
+    column = audit_events.c
+    query = select(column.event_time).where(column.sequence > after).order_by(column.sequence).limit(1)
+    return connection.execute(query).scalar_one_or_none()
+
+
 def delete_events(connection: Connection, sequences: Sequence[int]) -> None:
     for at in range(0, len(sequences), _SEQUENCES_A_STATEMENT):
         chosen = audit_events.c.sequence.in_(sequences[at : at + _SEQUENCES_A_STATEMENT])
