@@ -175,6 +175,7 @@ class Link:
                 base,
                 query,
                 search_scope=scope,
+                dereference_aliases=ldap3.DEREF_NEVER,
                 attributes=list(attributes) or None,
                 size_limit=size_limit,
                 paged_size=page_size,

@@ -17,7 +17,7 @@ from providers.ldap.gate import LoginGate
 from providers.ldap.groups import GroupRules, Seeker
 from providers.ldap.link import UNREACHABLE, LinkBroken, Reach
 from providers.ldap.names import REFUSED, anybody, check_credentials, equals, fill_filter, fill_name, is_dn_template
-from providers.ldap.search import Entry, Search, find_entries, find_few, read_entry
+from providers.ldap.search import Entry, Search, as_text, find_entries, find_few, read_entry
 from providers.ldap.servers import Directory, ServiceAccount, Visit
 
 UNIQUE_IDS = ("objectGUID", "entryUUID", "ipaUniqueID", "nsUniqueId")
@@ -236,6 +236,8 @@ class LdapProvider:
 
     def _identity(self, entry: Entry, username: str, groups: tuple[str, ...], now: datetime) -> ExternalIdentity:
         subject = unique_id(self.rules, entry)
+        if as_text(entry.dn.encode("utf-8", "replace")) is None:
+            raise ProviderUnreachable(UNREACHABLE, detail="the entry's DN has control characters")
         if subject is None:
             raise ProviderUnreachable(
                 UNREACHABLE, detail=f"{entry.dn[:512]} shows no {' or '.join(self.rules.unique_ids())}"
@@ -295,10 +297,8 @@ def _text(name: str, value: bytes) -> str:
         return str(uuid.UUID(bytes_le=value))
     if name.lower() == "objectsid" and len(value) >= 8:
         return _sid(value)
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return base64.b64encode(value).decode()
+    text = as_text(value)
+    return base64.b64encode(value).decode() if text is None else text
 
 
 def _sid(value: bytes) -> str:

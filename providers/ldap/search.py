@@ -22,6 +22,15 @@ _MAX_RANGES = 200
 _ANY = "(objectClass=*)"
 
 
+def as_text(value: bytes) -> str | None:
+    """The value, if it is text that can be written down: without control characters."""
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return None if any(one < " " or one == "\x7f" for one in text) else text
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An entry; its attributes by their names in lower case. ``server`` is where it is, if a referral led there."""
@@ -35,13 +44,7 @@ class Entry:
 
     def texts(self, attribute: str) -> tuple[str, ...]:
         """The values that are text."""
-        found = []
-        for value in self.values.get(attribute.lower(), ()):
-            try:
-                found.append(value.decode("utf-8"))
-            except UnicodeDecodeError:
-                continue
-        return tuple(found)
+        return tuple(text for value in self.values.get(attribute.lower(), ()) if (text := as_text(value)) is not None)
 
 
 @dataclass(frozen=True, slots=True)
