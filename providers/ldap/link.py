@@ -102,6 +102,8 @@ class Link:
     reach: Reach
     opened_at: float = field(default_factory=time.monotonic)
     bound_as: str | None = None
+    is_somebody: bool = False
+    """After a login over it the server did not take us for nobody."""
 
     def open(self, deadline: float) -> Link:
         """Connect, and have TLS. Raises LinkBroken."""

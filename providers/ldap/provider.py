@@ -258,15 +258,17 @@ class LdapProvider:
 def prove(visit: Visit, name: str, password: str) -> str | None:
     """Bind as ``name``: why the password does not count, or None. Raises LinkBroken.
 
-    Whom the directory then takes us for must not be nobody (RFC 4513, 5.1.2).
+    Whom the directory then takes us for must not be nobody (RFC 4513, 5.1.2): over each connection it is asked once.
     """
     link = visit.login_link()
     outcome = link.bind(name, password.encode(), visit.deadline)
     if is_about_the_server(outcome):
         raise LinkBroken(f"{link.endpoint.url} refused a bind with result {outcome.code} {outcome.message}")
     problem = bind_problem(outcome)
-    if problem is None and link.who_am_i(visit.deadline) == "":
-        problem = "the directory took the password for nobody's"
+    if problem is None and not link.is_somebody:
+        if link.who_am_i(visit.deadline) == "":
+            return "the directory took the password for nobody's"
+        link.is_somebody = True
     return problem
 
 
