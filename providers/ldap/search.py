@@ -9,10 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import ldap3
-
 from providers.errors import ProviderUnreachable
-from providers.ldap.link import UNREACHABLE, Link, Page
+from providers.ldap.link import BASE_ALONE, UNREACHABLE, Link, Page
 from providers.ldap.servers import Directory, Server, Visit
 
 MAX_ENTRIES = 20_000
@@ -87,7 +85,7 @@ def find_few(directory: Directory, visit: Visit, wanted: Search) -> list[Entry]:
 
 def read_entry(link: Link, deadline: float, dn: str, attributes: Sequence[str]) -> Entry | None:
     """The entry of this DN. Raises LinkBroken, ProviderUnreachable."""
-    page = link.search(dn, _ANY, attributes, deadline, scope=ldap3.BASE)
+    page = link.search(dn, _ANY, attributes, deadline, scope=BASE_ALONE)
     if page.code == _NO_SUCH_OBJECT:
         return None
     _check(page, Search(dn, _ANY, attributes))
@@ -162,7 +160,7 @@ def _all_values(link: Link, deadline: float, dn: str, ranged: re.Match[str], fou
         if last == "*":
             return tuple(found)
         begin = int(last) + 1
-        page = link.search(dn, _ANY, [f"{attribute};range={begin}-*"], deadline, scope=ldap3.BASE)
+        page = link.search(dn, _ANY, [f"{attribute};range={begin}-*"], deadline, scope=BASE_ALONE)
         _check(page, Search(dn, _ANY, ()))
         names = (_RANGE.fullmatch(name) for _, attributes in page.entries for name in attributes)
         match = next((one for one in names if one and one[1].lower() == attribute.lower()), None)
