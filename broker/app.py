@@ -14,10 +14,13 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 
 from broker.assertion_claims import AssertionClaims
+from broker.audit.alerts import AlertSink
 from broker.audit.anchor import Anchor
 from broker.audit.journal import replay
 from broker.audit.log import AuditLog
+from broker.audit.relay import ALERTS, Relay, start_relay
 from broker.audit.sealer import Sealer, start_sealing
+from broker.audit_outputs import open_alerts, open_outputs
 from broker.aws.endpoint import AwsEndpoint
 from broker.catalog import Catalog
 from broker.configure import apply_configuration, check_configuration
@@ -78,6 +81,7 @@ def prepare(directory: Path) -> Prepared:
     settings = load_settings(directory)
     master_key = load_master_key(settings.file(settings.keys.master_key_file), os.environ)
     declaration = check_configuration(settings, master_key)
+    open_outputs(settings, _fetcher(settings))
     with command_database(settings) as database:
         migrate(database)
         check_master_key(database, master_key)
@@ -125,19 +129,13 @@ def build_sealer(services: Services) -> Sealer:
 def _provider_pool(settings: Settings, master_key: bytes) -> ProviderPool:
     """Half of a worker's threads may wait for issuers, half for one directory, and all but two for any of them: those
     that hang never hold up the rest."""
-    fetch = settings.fetch
-    fetcher = Fetcher(
-        allow_http_loopback=fetch.allow_http_loopback,
-        allow_networks=fetch.allow_networks,
-        timeout_seconds=fetch.timeout_seconds,
-    )
-    threads = settings.server.threads
+    fetch, threads = settings.fetch, settings.server.threads
     waiting = threading.Semaphore(max(threads - 2, 1))
     gate = FetchGate(threads // 2, waiting)
     logins = LoginGate(max(threads // 2, 1), waiting)
     return ProviderPool(
         Surroundings(
-            fetcher=fetcher,
+            fetcher=_fetcher(settings),
             gate=gate,
             keys_fresh_seconds=fetch.keys_fresh_seconds,
             wait_seconds=2 * fetch.timeout_seconds,
@@ -178,6 +176,23 @@ def build_pages(services: Services) -> Flask:
     return pages
 
 
+def _start_outputs(services: Services) -> None:
+    """Outputs of the audit record, and alerts, which are one more reader of it."""
+    outputs = open_outputs(services.settings, _fetcher(services.settings))
+    alerts = AlertSink(services.database, open_alerts(services.settings, outputs))
+    readers = {**outputs, **({ALERTS: alerts} if services.settings.audit_alert else {})}
+    if readers:
+        start_relay(Relay(services.database, readers), alerts.watch)
+
+
+def _fetcher(settings: Settings) -> Fetcher:
+    return Fetcher(
+        allow_http_loopback=settings.fetch.allow_http_loopback,
+        allow_networks=settings.fetch.allow_networks,
+        timeout_seconds=settings.fetch.timeout_seconds,
+    )
+
+
 def create_app(prepared: Prepared) -> Flask:
     """The WSGI application of one worker: AWS calls first, pages behind them."""
     services = build_services(prepared)
@@ -186,6 +201,7 @@ def create_app(prepared: Prepared) -> Flask:
     start_housekeeping(services)
     start_directory_watch(services)
     start_sealing(build_sealer(services), services.settings.audit.seal_seconds)
+    _start_outputs(services)
     gc.collect()
     gc.freeze()  # what lives as long as the worker need not be looked at again, nor copied after the fork
     return pages

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -343,6 +344,71 @@ class LdapProviderEntry(_Section, frozen=True, tag_field="kind", tag="ldap"):
 
 
 IdentityProviderEntry = OidcProviderEntry | SamlProviderEntry | LdapProviderEntry
+_OUTPUT_NAME = re.compile(r"[A-Za-z0-9-]{1,24}")
+
+
+class FileOutputEntry(_Section, frozen=True, tag_field="kind", tag="file"):
+    """``[[audit_output]]``: a file of events, one JSON object a line, beginning anew at ``rotate_bytes``."""
+
+    name: str
+    path: str
+    rotate_bytes: int = 100_000_000
+    keep: int = 10
+    """So many older files."""
+
+
+class StdoutOutputEntry(_Section, frozen=True, tag_field="kind", tag="stdout"):
+    """``[[audit_output]]`` with ``kind = "stdout"``: the broker's standard output, one JSON object a line."""
+
+    name: str
+
+
+class SyslogOutputEntry(_Section, frozen=True, tag_field="kind", tag="syslog"):
+    """``[[audit_output]]`` with ``kind = "syslog"``: RFC 5424 messages by TLS (RFC 5425)."""
+
+    name: str
+    address: str
+    """``HOST:PORT``; the port is usually 6514."""
+    ca_file: str = ""
+
+
+class WebhookOutputEntry(_Section, frozen=True, tag_field="kind", tag="webhook"):
+    """``[[audit_output]]`` with ``kind = "webhook"``: signed POST requests."""
+
+    name: str
+    url: str
+    secret_file: str
+    """The key of the signatures, mode 0600."""
+    ca_file: str = ""
+
+
+class OtlpOutputEntry(_Section, frozen=True, tag_field="kind", tag="otlp"):
+    """``[[audit_output]]`` with ``kind = "otlp"``: OpenTelemetry logs by OTLP/HTTP, as JSON."""
+
+    name: str
+    url: str
+    """With its path, usually ``/v1/logs``."""
+    headers_file: str = ""
+    """``Name: value`` lines, mode 0600: what the collector wants besides."""
+    ca_file: str = ""
+
+
+AuditOutputEntry = FileOutputEntry | StdoutOutputEntry | SyslogOutputEntry | WebhookOutputEntry | OtlpOutputEntry
+
+
+class AuditAlertEntry(_Section, frozen=True):
+    """``[[audit_alert]]``: a rule that is watched over."""
+
+    rule: Literal[
+        "audit-gap", "brute-force", "clock-jump", "key-export", "mfa-removed", "root-used", "trust-policy-widened"
+    ]
+    output: str = ""
+    """The name of an output that is told besides the log."""
+    threshold: int = 20
+    """``brute-force``: so many failures of an address within ``seconds``."""
+    seconds: int = 300
+    """``brute-force``: see there. ``clock-jump``: how far times may be apart. ``audit-gap``: how long events may stay
+    unsealed."""
 
 
 class Settings(_Section, frozen=True):
@@ -364,6 +430,8 @@ class Settings(_Section, frozen=True):
     role: tuple[RoleEntry, ...] = ()
     user: tuple[UserEntry, ...] = ()
     identity_provider: tuple[IdentityProviderEntry, ...] = ()
+    audit_output: tuple[AuditOutputEntry, ...] = ()
+    audit_alert: tuple[AuditAlertEntry, ...] = ()
 
     def file(self, name: str) -> Path:
         """The path of a file that the configuration names."""
@@ -495,6 +563,14 @@ def _check(settings: Settings) -> None:
             raise ConfigurationError(f"web.{name} must be at least 1")
     if settings.iam.access_key_reminder_days < 1:
         raise ConfigurationError("iam.access_key_reminder_days must be at least 1")
+    outputs = [output.name for output in settings.audit_output]
+    if len(set(outputs)) != len(outputs) or not all(_OUTPUT_NAME.fullmatch(name) for name in outputs):
+        raise ConfigurationError("audit_output: each has a name of its own, of at most 24 letters, digits and hyphens")
+    for alert in settings.audit_alert:
+        if alert.output and alert.output not in outputs:
+            raise ConfigurationError(f"audit_alert: there is no audit_output {alert.output}")
+        if alert.threshold < 1 or alert.seconds < 1:
+            raise ConfigurationError("audit_alert: threshold and seconds must be at least 1")
     for quota, limit in msgspec.structs.asdict(settings.quotas).items():
         if limit < 1:
             raise ConfigurationError(f"quotas.{quota} must be at least 1")

@@ -1,4 +1,5 @@
-"""The only outbound HTTP: small documents of identity providers, and forms for them, so that no address is an attack.
+"""The only way out: small documents are fetched from identity providers, forms sent to them, and events to collectors,
+so that no address can be an attack.
 
 1. https alone (http to loopback where the configuration allows it), no userinfo; 2. the name is resolved once and every
 address that is not public is left out, unless the configuration names its network; 3. the connection goes to exactly
@@ -17,10 +18,9 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
 from providers.errors import ProviderUnreachable
@@ -51,11 +51,21 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What was fetched; ``max_age`` is Cache-Control's, in seconds. ``status`` is 200, but for refusals of a form."""
+    """What was answered; ``max_age`` is Cache-Control's, in seconds."""
 
     body: bytes
     max_age: int | None
     status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What is asked; ``taken`` are the statuses that are answers."""
+
+    method: str
+    taken: Container[int]
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Fetcher:
@@ -76,21 +86,38 @@ class Fetcher:
 
     def get(self, url: str, trust: Trust = Trust()) -> Document:  # frozen
         """The document at ``url``. Raises ProviderUnreachable, whatever goes wrong."""
-        return self._ask(url, trust, "GET", b"", {}, (200,))
+        return self._ask(url, trust, _Sent("GET", (200,)))
 
-    def post(self, url: str, form: bytes, headers: Mapping[str, str], trust: Trust = Trust()) -> Document:  # frozen
-        """The answer to a form, also a refusal (400, 401: RFC 6749, 5.2). Raises ProviderUnreachable."""
-        return self._ask(url, trust, "POST", form, headers, (200, 400, 401))
-
-    def _ask(
-        self, url: str, trust: Trust, method: str, body: bytes, headers: Mapping[str, str], taken: Sequence[int]
+    def post(
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        trust: Trust = Trust(),  # frozen
+        *,
+        taken: Container[int] = range(200, 300),
     ) -> Document:
+        """The answer to ``body``, if its status is one of ``taken``. Raises ProviderUnreachable."""
+        return self._ask(url, trust, _Sent("POST", taken, body, headers))
+
+    def _ask(self, url: str, trust: Trust, sent: _Sent) -> Document:
         try:
-            return self._fetch(url, trust, partial(_request, method=method, body=body, headers=headers, taken=taken))
+            return self._exchange(url, trust, sent)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _unreachable(f"{url[:256]}: {type(error).__name__}: {error}") from error
 
-    def _fetch(self, url: str, trust: Trust, request: Callable[[_Connection, SplitResult, int], Document]) -> Document:
+    def transmit(self, host: str, port: int, payload: bytes, trust: Trust = Trust()) -> None:  # frozen
+        """Send ``payload`` by TLS and close; return when the other side has closed too. Raises ProviderUnreachable."""
+        try:
+            addresses = self._addresses(host, port, "https")
+            with _connected(addresses, port, time.monotonic() + self._timeout) as connection:
+                connection.start_tls(host, trust)
+                connection.socket.sendall(payload)
+                connection.end_tls()
+        except (OSError, ValueError) as error:
+            raise _unreachable(f"{host[:256]}:{port}: {type(error).__name__}: {error}") from error
+
+    def _exchange(self, url: str, trust: Trust, sent: _Sent) -> Document:
         parts = _split(url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         addresses = self._addresses(host, port, parts.scheme)
@@ -98,7 +125,7 @@ class Fetcher:
         with _connected(addresses, port, deadline) as connection:
             if parts.scheme == "https":
                 connection.start_tls(host, trust)
-            return request(connection, parts, self._max_bytes)
+            return _request(connection, parts, sent, self._max_bytes)
 
     def allows(self, address: str) -> bool:
         """Whether a provider may be at this address, over TLS."""
@@ -145,6 +172,11 @@ class _Connection:
         if trust.thumbprints:
             _check_thumbprints(wrapped, trust.thumbprints)
 
+    def end_tls(self) -> None:
+        """Tell the other side that this was all, and wait until it has taken notice."""
+        if isinstance(self.socket, ssl.SSLSocket):
+            self.socket.unwrap()
+
     def close(self) -> None:
         self._timer.cancel()
         self.socket.close()
@@ -179,32 +211,23 @@ def _connected(addresses: Sequence[str], port: int, deadline: float) -> Iterator
             raise TimeoutError("deadline")
 
 
-def _request(
-    connection: _Connection,
-    parts: SplitResult,
-    max_bytes: int,
-    *,
-    method: str,
-    body: bytes,
-    headers: Mapping[str, str],
-    taken: Sequence[int],
-) -> Document:
+def _request(connection: _Connection, parts: SplitResult, sent: _Sent, max_bytes: int) -> Document:
     client = http.client.HTTPConnection(parts.hostname or "", parts.port)
     client.sock = connection.socket
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    sent = {
-        **headers,
+    headers = {
         "Accept": "application/json",
         "Accept-Encoding": "identity",
         "Connection": "close",
         "User-Agent": "accredit",
+        **sent.headers,
     }
-    client.request(method, target, body or None, headers=sent)
+    client.request(sent.method, target, sent.body, headers)
     with client.getresponse() as response:  # left open, it would keep the socket
-        return _read(response, parts, max_bytes, taken)
+        return _read(response, parts, max_bytes, sent.taken)
 
 
-def _read(response: http.client.HTTPResponse, parts: SplitResult, max_bytes: int, taken: Sequence[int]) -> Document:
+def _read(response: http.client.HTTPResponse, parts: SplitResult, max_bytes: int, taken: Container[int]) -> Document:
     if response.status not in taken:
         raise _unreachable(f"{parts.geturl()[:256]} answered {response.status}")
     if response.getheader("Content-Encoding", "identity") != "identity":

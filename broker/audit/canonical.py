@@ -16,9 +16,9 @@ import rfc8785
 _MAX_EXACT = 2**53 - 1
 """RFC 8785, section 3.2.2.3: a larger integer is none of JSON's numbers there. It counts as its decimal string."""
 
-_UNUSUAL = re.compile(r"[0-9]{16}|[\U00010000-\U0010ffff]|\\u[dD][89abAB]")
-"""Perhaps a large integer, or a name that UTF-16 sorts otherwise than Unicode does."""
-
+_LARGE_INTEGER = re.compile(r"[:\[,]\s*-?[0-9]{16}")
+_ASTRAL = re.compile(r"[\U00010000-\U0010ffff]")
+"""A name with such a character is sorted otherwise by UTF-16 than by Unicode."""
 
 _NO_JSON = (ValueError, RecursionError)
 
@@ -39,7 +39,7 @@ _encode_as_it_is = msgspec.json.Encoder().encode
 def canonical(record: str) -> bytes:
     """The canonical form of a JSON text; what is no JSON, as nobody but an intruder writes it, counts as it is."""
     try:
-        if not _UNUSUAL.search(record):
+        if not _is_unusual(record):
             return _encode(_decode(record))
     except _Fraction:
         pass
@@ -49,6 +49,13 @@ def canonical(record: str) -> bytes:
         return rfc8785.dumps(_exact(json.loads(record)))
     except _NO_JSON:
         return record.encode("utf-8", "surrogatepass")
+
+
+def _is_unusual(record: str) -> bool:
+    """Whether there may be something in it that RFC 8785 writes otherwise than the fast way does."""
+    if not record.isascii() and _ASTRAL.search(record):
+        return True
+    return "\\ud" in record or "\\uD" in record or _LARGE_INTEGER.search(record) is not None
 
 
 def is_plain(record: str) -> bool:

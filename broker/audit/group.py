@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 
 Settle = Callable[[Exception | None], None]
-"""Told what became of a record: on disk, or the error that kept it from there. Must not raise."""
+"""Told what became of a record: on disk, or the error that kept it from there."""
 
 _GATHER_SECONDS = 0.002
 """From the end of a write of several records to the next one."""
@@ -51,7 +51,7 @@ class GroupCommit:
             error = self._attempt([record for record, _ in group])
             gathering_ends = time.monotonic() + _GATHER_SECONDS if len(group) > 1 else 0.0
             for _, settle in group:
-                settle(error)
+                _tell(settle, error)
 
     def _come_meanwhile(self) -> Iterator[tuple[str, Settle]]:
         while not self._waiting.empty():
@@ -67,3 +67,10 @@ class GroupCommit:
             _log.error("audit record cannot be written", extra={"error": repr(error)})
             return error
         return None
+
+
+def _tell(settle: Settle, error: Exception | None) -> None:
+    try:
+        settle(error)
+    except Exception:  # noqa: BLE001  # the outer edge: a call that cannot be answered keeps no other one waiting
+        _log.exception("an answer could not be sent")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 ATTRIBUTES = (
@@ -31,6 +32,7 @@ PRINCIPAL = "Principal"
 _MAX_RESOURCES = 20
 
 
+@lru_cache(maxsize=16_384)
 def index_key(account: str, attribute: str, value: str) -> int:
     """The digest that marks are kept under: 63 bits."""
     text = f"{account}\x00{attribute}\x00{value}".encode("utf-8", "replace")

@@ -61,7 +61,7 @@ class AuditLog:
 
     def record_then(self, record: str, settle: Callable[[AuditUnavailable | None], None]) -> None:
         """Return at once. When the record is on disk, ``settle`` is called with None, by another thread; with an error,
-        nothing may be issued. It must not raise."""
+        nothing may be issued."""
         self._issued.submit(record, lambda error: settle(None if error is None else _unavailable(error)))
 
     def record_soon(self, record: str) -> None:

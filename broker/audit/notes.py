@@ -85,6 +85,20 @@ def render_head(head: Head) -> str:
     return f"{head.origin}\n{head.size}\n{root}\ntime {iso_seconds(head.time)}\n"
 
 
+def render_pruning(origin: str, leaf: int, time: datetime) -> str:
+    """The statement that the events before ``leaf`` were deleted because of their age."""
+    return f"{origin}\nprune {leaf}\ntime {iso_seconds(time)}\n"
+
+
+def open_pruning(note: str, verifiers: Sequence[Verifier]) -> int:
+    """Up to which leaf a signed statement says that events were deleted. Raises NoteRefused."""
+    lines = _open(note, verifiers).splitlines()
+    word, _, leaf = lines[1].partition(" ") if len(lines) == 3 else ("", "", "")
+    if word != "prune" or not _SIZE.fullmatch(leaf):
+        raise NoteRefused("the note does not say what was deleted")
+    return int(leaf)
+
+
 def render_note(text: str, signatures: Iterable[tuple[Verifier, bytes]]) -> str:
     """``text`` with its signatures, which were made over it."""
     lines = [f"— {key.name} {base64.b64encode(key.key_id + raw).decode()}\n" for key, raw in signatures]
@@ -93,6 +107,11 @@ def render_note(text: str, signatures: Iterable[tuple[Verifier, bytes]]) -> str:
 
 def open_head(note: str, verifiers: Sequence[Verifier]) -> Head:
     """The head in a note that one of ``verifiers`` signed. Raises NoteRefused."""
+    return _parse_head(_open(note, verifiers))
+
+
+def _open(note: str, verifiers: Sequence[Verifier]) -> str:
+    """The text of a note that one of ``verifiers`` signed."""
     if len(note) > _MAX_NOTE:
         raise NoteRefused("the note is too long")
     text, found, signatures = note.rpartition("\n\n")
@@ -100,7 +119,7 @@ def open_head(note: str, verifiers: Sequence[Verifier]) -> Head:
         raise NoteRefused("the note has no signature")
     text += "\n"
     _verify(text, signatures, verifiers)
-    return _parse_head(text)
+    return text
 
 
 def split_notes(text: str) -> list[str]:

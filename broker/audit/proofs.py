@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from broker.audit.canonical import canonical
 from broker.audit.index import index_key
 from broker.audit.merkle import (
+    HASH_BYTES,
     ProofRefused,
     consistency_proof,
     inclusion_proof,
@@ -24,19 +25,43 @@ from broker.audit.merkle import (
     verify_inclusion,
 )
 from broker.audit.notes import Head, Verifier, open_head
-from broker.audit.tiles import Tiles
+from broker.audit.tiles import TILE_WIDTH, Tiles
 from broker.errors import NotFound
 from broker.store.audit_events import find_record
-from broker.store.audit_tree import SEGMENT_WIDTH, find_segment, find_tile, last_heads, read_marks
+from broker.store.audit_tree import (
+    SEGMENT_WIDTH,
+    find_segment,
+    find_tile,
+    last_heads,
+    last_segment,
+    read_leaf_tiles,
+    read_marks,
+)
 
 INCLUSION = "accredit-audit-inclusion-v1"
 CONSISTENCY = "accredit-audit-consistency-v1"
-_MAX_SEGMENT = 2**62
 
 
 def prove_event(connection: Connection, account: str, event_id: str) -> dict[str, Any]:
     """That an event is in the tree of the newest head. Raises NotFound if it is not, or not yet."""
     leaf, record = _find_event(connection, account, event_id)
+    return _prove(connection, leaf, record)
+
+
+def prove_record(connection: Connection, record: str) -> dict[str, Any]:
+    """That an event that was exported is in the tree, also if it has been deleted since because of its age.
+
+    Raises NotFound.
+    """
+    digest = leaf_hash(canonical(record))
+    for number, hashes in enumerate(read_leaf_tiles(connection)):
+        places = [at for at in range(0, len(hashes), HASH_BYTES) if hashes[at : at + HASH_BYTES] == digest]
+        if places:
+            return _prove(connection, number * TILE_WIDTH + places[0] // HASH_BYTES, record)
+    raise NotFound("There is no such event in the record.")
+
+
+def _prove(connection: Connection, leaf: int, record: str) -> dict[str, Any]:
     note, size = _newest(connection)
     path = inclusion_proof(Tiles(lambda key: find_tile(connection, *key), size), leaf, size)
     return {"kind": INCLUSION, "event": record, "leaf": leaf, "path": [*map(_text, path)], "head": note}
@@ -75,7 +100,8 @@ def check_proof(text: str, verifiers: Sequence[Verifier], since: Sequence[str]) 
 
 def _find_event(connection: Connection, account: str, event_id: str) -> tuple[int, str]:
     key = index_key(account, "EventId", event_id)
-    for number, bits in read_marks(connection, key, 0, _MAX_SEGMENT, SEGMENT_WIDTH):
+    last = last_segment(connection)
+    for number, bits in read_marks(connection, key, 0, last.number if last else 0, SEGMENT_WIDTH):
         segment = find_segment(connection, number)
         for place, sequence in enumerate(segment.sequences if segment else ()):
             record = find_record(connection, sequence) if bits >> place & 1 else None

@@ -130,7 +130,7 @@ class Sealer:
             insert_head(connection, HeadRow(tiles.size, note, int(now.timestamp())))
             put_tiles(connection, tiles.changed)
             put_segments(connection, segments)
-            add_marks(connection, marks)
+            add_marks(connection, marks, partial=stored.segment.number if stored.segment else None)
         self._anchor.append(note, now)
         return len(events)
 
@@ -195,23 +195,24 @@ def _stored(connection: Connection) -> _Stored:
 
 def _file(stored: _Stored, events: Sequence[tuple[int, str]]) -> tuple[list[Segment], dict[tuple[int, int], int]]:
     """The segments and the marks that new events change."""
-    segments: dict[int, Segment] = {}
-    if stored.segment is not None:
-        segments[stored.segment.number] = stored.segment
+    sequences: dict[int, list[int]] = {}
+    first: dict[int, int] = {}
+    latest: dict[int, int] = {}
+    newest = 0
+    if (last := stored.segment) is not None:
+        sequences[last.number], first[last.number] = list(last.sequences), last.first_time
+        latest[last.number] = newest = last.latest_time
     marks: dict[tuple[int, int], int] = {}
-    latest = stored.segment.latest_time if stored.segment is not None else 0
     for leaf, (sequence, record) in enumerate(events, stored.size):
         event = _event(record)
         number, place = divmod(leaf, SEGMENT_WIDTH)
-        time_of = event_seconds(event)
-        latest = max(latest, time_of)
-        before = segments.get(number)
-        sequences = (*before.sequences, sequence) if before else (sequence,)
-        first = min(before.first_time, time_of) if before else time_of
-        segments[number] = Segment(number, sequences, first, latest)
+        moment = event_seconds(event)
+        newest = latest[number] = max(newest, moment)
+        first[number] = min(first.get(number, moment), moment)
+        sequences.setdefault(number, []).append(sequence)
         for key in index_keys(event):
             marks[key, number] = marks.get((key, number), 0) | 1 << place
-    return list(segments.values()), marks
+    return [Segment(number, sequences[number], first[number], latest[number]) for number in sequences], marks
 
 
 def _event(record: str) -> dict[str, Any]:

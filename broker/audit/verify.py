@@ -16,9 +16,9 @@ from sqlalchemy import Connection
 
 from broker.audit.canonical import canonical, is_plain
 from broker.audit.merkle import HASH_BYTES, Frontier, leaf_hash
-from broker.audit.notes import Head, NoteRefused, Verifier, open_head
+from broker.audit.notes import Head, NoteRefused, Verifier, open_head, open_pruning
 from broker.store.audit_events import count_events, read_events
-from broker.store.audit_tree import Segment, all_heads, find_segment, find_tile, last_segment
+from broker.store.audit_tree import Segment, all_heads, find_segment, find_tile, last_pruning, last_segment
 
 _BEFORE_ALL = -(2**63)
 MAX_PROBLEMS = 100
@@ -27,12 +27,14 @@ MAX_PROBLEMS = 100
 
 @dataclass(slots=True)
 class Verification:
-    """What was found: ``size`` events are sealed, ``unsealed`` are not yet, and ``heads`` were checked."""
+    """What was found: ``size`` events are sealed, ``unsealed`` are not yet, ``pruned`` were deleted because
+    of their age, and ``heads`` were checked."""
 
     size: int = 0
     root: bytes = b""
     unsealed: int = 0
     heads: int = 0
+    pruned: int = 0
     problems: list[str] = field(default_factory=list)
 
     def problem(self, text: str) -> None:
@@ -46,7 +48,7 @@ def verify_record(connection: Connection, verifiers: Sequence[Verifier], anchors
     wanted = _heads(connection, verifiers, anchors, found)
     frontier = Frontier()
     _compare(frontier, wanted, found)
-    after = _BEFORE_ALL
+    after, found.pruned = _BEFORE_ALL, _pruned(connection, verifiers, found)
     for segment in _segments(connection, found):
         for leaf in _leaves(connection, segment, after, found):
             frontier.append(leaf)
@@ -61,6 +63,16 @@ def verify_record(connection: Connection, verifiers: Sequence[Verifier], anchors
                 "the end of the record was cut off"
             )
     return found
+
+
+def _pruned(connection: Connection, verifiers: Sequence[Verifier], found: Verification) -> int:
+    """Up to which leaf events may be missing: it was signed that they were deleted because of their age."""
+    pruning = last_pruning(connection)
+    try:
+        return open_pruning(pruning[1], verifiers) if pruning else 0
+    except NoteRefused as error:
+        found.problem(f"what was deleted because of its age: {error}")
+        return 0
 
 
 def _heads(
@@ -112,6 +124,9 @@ def _leaves(connection: Connection, segment: Segment, after: int, found: Verific
     for place, sequence in enumerate(segment.sequences):
         known = stored[place * HASH_BYTES : (place + 1) * HASH_BYTES]
         leaf, record = segment.number * 256 + place, events.pop(sequence, None)
+        if record is None and leaf < found.pruned and len(known) == HASH_BYTES:
+            yield known
+            continue
         if record is None:
             found.problem(f"event {leaf} (sequence {sequence}) is missing: it was deleted")
             yield known

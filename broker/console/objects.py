@@ -96,7 +96,7 @@ def _user(site: Site, name: str) -> list[Part]:
 def _password(site: Site, name: str) -> Part:
     asked, change = (
         {"UserName": name},
-        Field("PasswordResetRequired", "Has to choose another one", "true or false", value="true"),
+        Field("PasswordResetRequired", "Has to choose another one", kind="boolean", value="true"),
     )
     new = Field("Password", "New password", kind="password")
     try:

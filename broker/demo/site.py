@@ -1,4 +1,4 @@
-"""The demonstration's data directory: a company with one identity provider and three roles."""
+"""The demonstration's data directory: a company with one identity provider and four roles."""
 
 from __future__ import annotations
 
@@ -84,6 +84,7 @@ def _objects(issuer: str) -> str:
         Action="sts:AssumeRole",
         Condition={"StringEquals": {"sts:ExternalId": "ticket-4711"}},
     )
+    people = _policy(Principal={"AWS": ACCOUNT}, Action="sts:AssumeRole")
     partner = _policy(Action="sts:GetWebIdentityToken", Resource="*")
     explain = _policy(Action="sts:DecodeAuthorizationMessage", Resource="*")
     return f"""
@@ -112,6 +113,11 @@ trust_policy = '{chained}'
 [[role]]
 name = "administrator"
 trust_policy = '{guarded}'
+
+[[role]]
+name = "operator"
+description = "For people of this account"
+trust_policy = '{people}'
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -50,12 +51,14 @@ class Story:
     def __init__(self, directory: Path, port: int, say: Callable[[str], None]) -> None:
         self.directory = directory
         self.endpoint = f"http://127.0.0.1:{port}"
-        self._port = port
+        self.port = port
         self._say = say
         self._idp = DemoIdentityProvider()
         self._root: RootKey | None = None
         self._server: subprocess.Popen[bytes] | None = None
         self._encoded = ""
+        self.password = f"Demo-{secrets.token_urlsafe(9)}"
+        """Of the user ``demo``, who may sign in to the pages."""
         self._people: DemoDirectory | None = None
         self._no_directory = ""
         self._calls = _CALLS
@@ -71,6 +74,7 @@ class Story:
         self._sign(developer)
         self._log_in()
         self._show_audit()
+        self._make_person()
 
     def keep_serving(self) -> None:
         """Until interrupted; the token file stays fresh."""
@@ -88,11 +92,11 @@ class Story:
             self._people.close()
 
     def _set_up(self) -> None:
-        self._root = make_site(self.directory, self._idp.issuer, self._port)
-        write_aws_config(self.directory, self._port)
+        self._root = make_site(self.directory, self._idp.issuer, self.port)
+        write_aws_config(self.directory, self.port)
         self._write_token()
         self._add_directory()
-        self._tick(f"made {self.directory}: configuration, keys, SQLite database, three roles")
+        self._tick(f"made {self.directory}: configuration, keys, SQLite database, four roles")
         self._tick(f"demo identity provider at {self._idp.issuer}")
 
     def _start(self) -> None:
@@ -159,9 +163,9 @@ class Story:
 
     def _sign(self, developer: Any) -> None:
         """A token of ours, verified as a relying party does it: by the published documents alone."""
-        assert self._root is not None
-        root = {"AccessKeyId": self._root.access_key_id, "SecretAccessKey": self._root.secret_access_key.reveal()}
-        issuer = self._client("iam", root).enable_outbound_web_identity_federation()["IssuerIdentifier"]
+        issuer = self._client("iam", self._root_credentials()).enable_outbound_web_identity_federation()[
+            "IssuerIdentifier"
+        ]
         token = developer.get_web_identity_token(Audience=[_PARTNER], SigningAlgorithm="ES384")["WebIdentityToken"]
         document = self._fetch(f"{issuer}/.well-known/openid-configuration")
         keys = jwt.PyJWKSet.from_dict(self._fetch(document["jwks_uri"]))
@@ -232,6 +236,18 @@ class Story:
             who = event["userIdentity"]
             name = who.get("arn") or who.get("userName") or who["type"]
             self._detail(f"{event['eventTime']}  {event['eventName']:35} {event.get('errorCode', 'ok'):21} {name}")
+
+    def _make_person(self) -> None:
+        """A user with a password, who may do everything."""
+        iam = self._client("iam", self._root_credentials())
+        iam.create_user(UserName="demo")
+        iam.attach_user_policy(UserName="demo", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+        iam.create_login_profile(UserName="demo", Password=self.password)
+        self._tick(f"made the user demo, who signs in at http://localhost:{self.port}/")
+
+    def _root_credentials(self) -> dict[str, Any]:
+        assert self._root is not None
+        return {"AccessKeyId": self._root.access_key_id, "SecretAccessKey": self._root.secret_access_key.reveal()}
 
     def _events(self, count: int) -> list[dict[str, Any]]:
         time.sleep(_READ_FLUSH_SECONDS)  # records of read-only calls are on disk within 100 ms

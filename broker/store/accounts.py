@@ -57,12 +57,6 @@ def put_account(connection: Connection, account: str, alias: str, now: int) -> N
         set_alias(connection, account, alias)
 
 
-def account_created_at(connection: Connection, account: str) -> int | None:
-    """Seconds since the epoch."""
-    found = connection.execute(select(accounts.c.created_at).where(accounts.c.id == account))
-    return found.scalar_one_or_none()
-
-
 def set_alias(connection: Connection, account: str, alias: str) -> None:
     """Give the account this alias, or (if it is empty) none."""
     connection.execute(update(accounts).where(accounts.c.id == account).values(alias=alias))

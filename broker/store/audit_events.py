@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from broker.store.engine import Database
 from broker.store.failures import translated
@@ -141,6 +141,19 @@ def count_events(connection: Connection, after: int) -> int:
     """How many events have a higher sequence than ``after``."""
     query = select(func.count()).select_from(audit_events).where(audit_events.c.sequence > after)
     return int(connection.execute(query).scalar_one())
+
+
+def oldest_after(connection: Connection, after: int) -> int | None:
+    """When the first event after ``after`` came into the database, in seconds since the epoch."""
+    column = audit_events.c
+    query = select(column.event_time).where(column.sequence > after).order_by(column.sequence).limit(1)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def delete_events(connection: Connection, sequences: Sequence[int]) -> None:
+    for at in range(0, len(sequences), _SEQUENCES_A_STATEMENT):
+        chosen = audit_events.c.sequence.in_(sequences[at : at + _SEQUENCES_A_STATEMENT])
+        connection.execute(delete(audit_events).where(chosen))
 
 
 def find_record(connection: Connection, sequence: int) -> str | None:

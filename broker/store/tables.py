@@ -446,25 +446,30 @@ audit_segments = Table(
     "audit_segments",
     metadata,
     Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("sequences", LargeBinary, nullable=False),
+    Column("first_sequence", BigInteger, nullable=False),
+    Column("count", SmallInteger, nullable=False),
+    Column("sequences", LargeBinary),
     Column("first_time", BigInteger, nullable=False),
     Column("latest_time", BigInteger, nullable=False),
     Index("ix_audit_segments_first_time", "first_time", "number"),
     Index("ix_audit_segments_latest_time", "latest_time", "number"),
 )
-"""Which events the leaves of a tile are: their sequences, 8 bytes each. ``first_time`` is the earliest time of an event
-among them; ``latest_time`` the latest time of any event up to here, which never falls."""
+"""Which events the leaves of a tile are: ``count`` from ``first_sequence`` on, or ``sequences`` (8 bytes each) if there
+are gaps. ``first_time`` is the earliest time of an event among them; ``latest_time`` the latest time of any event up to
+here, which never falls."""
 
 audit_marks = Table(
     "audit_marks",
     metadata,
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
     Column("key", BigInteger, primary_key=True, autoincrement=False),
     Column("segment", BigInteger, primary_key=True, autoincrement=False),
     Column("marks", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
-"""The index of the audit record: which leaves of a segment have a value (``key`` is a digest of account, attribute and
-value), one bit each."""
+"""The index of the audit record: which leaves of a segment have a value. ``key`` is a digest of account, attribute and
+value; ``marks`` is a byte for each leaf, or a bit if that is shorter. An epoch is 128 segments: what is written at a
+time lies together, though keys are scattered."""
 
 audit_heads = Table(
     "audit_heads",
@@ -496,3 +501,19 @@ leases = Table(
     Column("expires_at", BigInteger, nullable=False),
 )
 """Who does what one process of all nodes does at a time. Times are milliseconds since the epoch."""
+
+audit_outputs = Table(
+    "audit_outputs",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("leaf", BigInteger, nullable=False),
+)
+"""How far the sealed record has been given to each output, and looked at for alerts: the next leaf."""
+
+audit_prunings = Table(
+    "audit_prunings",
+    metadata,
+    Column("leaf", BigInteger, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+)
+"""Signed statements that the events before ``leaf`` were deleted because of their age; their hashes are kept."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from broker.authorization import authorize
 from broker.errors import InvalidTrailName, TrailNotFound
 from broker.services import Caller, Services
-from broker.store.accounts import account_created_at
+from broker.store.accounts import find_created_at
 from broker.store.audit_tree import last_heads
 
 TRAIL = "accredit"
@@ -78,7 +78,7 @@ def get_trail_status(services: Services, caller: Caller, *, name: str) -> TrailS
     if name not in (trail.name, trail.trail_arn):
         raise TrailNotFound(f"Unknown trail: {name} for the user: {account}")
     with services.database.read() as connection:
-        heads, started = last_heads(connection, 1), account_created_at(connection, account)
+        heads, started = last_heads(connection, 1), find_created_at(connection, account)
     latest = datetime.fromtimestamp(heads[0].created_at, UTC) if heads else None
     return TrailStatus(True, None if started is None else datetime.fromtimestamp(started, UTC), latest, latest)
 

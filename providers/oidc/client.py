@@ -122,6 +122,10 @@ class _Refused(Exception):
         self.detail = detail
 
 
+_ANSWERS = (200, 400, 401)
+"""Of a token endpoint: credentials, or why there are none (RFC 6749, 5.2)."""
+
+
 class _Auth(Protocol):
     def prepare(
         self, method: str, uri: str, headers: Mapping[str, str], body: str
@@ -138,7 +142,7 @@ class _FetchSession:
 
     def post(self, url: str, *, data: Mapping[str, str], headers: Mapping[str, str], auth: _Auth) -> _Answer:
         address, sent, body = auth.prepare("POST", url, dict(headers), urlencode(data))
-        self.answer = _object(self._fetcher.post(address, body.encode("ascii"), sent, self._trust))
+        self.answer = _object(self._fetcher.post(address, body.encode("ascii"), sent, self._trust, taken=_ANSWERS))
         return _Answer(self.answer)
 
 

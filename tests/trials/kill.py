@@ -18,7 +18,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,13 +51,25 @@ class Notes:
     issued: list[str] = field(default_factory=list)
 
 
-def kill_trial(home: Path, *, rounds: int, seed: int, say: Say, store_url: str = "") -> str:
+def kill_trial(
+    home: Path,
+    *,
+    rounds: int,
+    seed: int,
+    say: Say,
+    store_url: str = "",
+    settings: Mapping[str, object] | None = None,
+    after: Callable[[BrokerServer], None] = lambda _: None,
+) -> str:
     """Run it, on an SQLite file if no other store is given; a sentence about what was done.
+
+    ``after`` each restart looks at what else has to hold.
 
     Raises AssertionError if something was lost, doubled or half made.
     """
     chance = random.Random(seed)
-    broker = BrokerServer(home, settings={"server.workers": 2, "server.threads": 4}, store_url=store_url)
+    chosen = {"server.workers": 2, "server.threads": 4, **(settings or {})}
+    broker = BrokerServer(home, settings=chosen, store_url=store_url)
     broker.start()
     try:
         notes = [Notes() for _ in range(_WRITERS)]
@@ -67,6 +79,7 @@ def kill_trial(home: Path, *, rounds: int, seed: int, say: Say, store_url: str =
             broker.start()
             calls += sum(len(one.acknowledged) for one in notes)
             last = _check(broker, notes, last)
+            after(broker)
             if number % 50 == 49:
                 say(f"{number + 1} rounds, {calls} acknowledged calls, nothing lost")
         return f"{rounds} times killed: {calls} acknowledged calls, 0 lost, 0 half made, 0 without their event"

@@ -118,6 +118,15 @@ def test_a_caller_that_does_not_wait_is_told_by_another_thread(
     assert on_disk == ["one"]
 
 
+def test_one_that_cannot_be_told_keeps_nobody_waiting(database: Database, disk: FailingAppender, log: AuditLog) -> None:
+    def fail(_error: AuditUnavailable | None) -> None:
+        raise ZeroDivisionError
+
+    log.record_then("one", fail)
+    log.record("two")
+    assert _records(database) == ["one", "two"]
+
+
 def test_closing_settles_whoever_waits(database: Database) -> None:
     log = AuditLog(database, read_flush_seconds=60)
     told: SimpleQueue[AuditUnavailable | None] = SimpleQueue()

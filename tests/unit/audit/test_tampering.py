@@ -150,9 +150,7 @@ def _put_back(sealed: SealedStore, size: int) -> None:
     with sealed.database.write() as connection:
         connection.execute(delete(audit_events).where(audit_events.c.sequence >= sequence))
         connection.execute(delete(audit_heads).where(audit_heads.c.size > size))
-        kept = connection.execute(select(audit_segments.c.sequences).where(audit_segments.c.number == 2)).scalar_one()
-        cut = (size - 512) * 8
-        connection.execute(update(audit_segments).where(audit_segments.c.number == 2).values(sequences=kept[:cut]))
+        connection.execute(update(audit_segments).where(audit_segments.c.number == 2).values(count=size - 512))
         tile = audit_tiles.c.level == 0, audit_tiles.c.number == 2
         hashes = connection.execute(select(audit_tiles.c.hashes).where(*tile)).scalar_one()
         connection.execute(update(audit_tiles).where(*tile).values(hashes=hashes[: (size - 512) * 32]))

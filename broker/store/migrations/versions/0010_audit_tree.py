@@ -22,7 +22,9 @@ def upgrade() -> None:
     op.create_table(
         "audit_segments",
         sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("sequences", sa.LargeBinary(), nullable=False),
+        sa.Column("first_sequence", sa.BigInteger(), nullable=False),
+        sa.Column("count", sa.SmallInteger(), nullable=False),
+        sa.Column("sequences", sa.LargeBinary()),
         sa.Column("first_time", sa.BigInteger(), nullable=False),
         sa.Column("latest_time", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_audit_segments")),
@@ -31,10 +33,11 @@ def upgrade() -> None:
     op.create_index("ix_audit_segments_latest_time", "audit_segments", ["latest_time", "number"])
     op.create_table(
         "audit_marks",
+        sa.Column("epoch", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("key", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("segment", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("marks", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("key", "segment", name=op.f("pk_audit_marks")),
+        sa.PrimaryKeyConstraint("epoch", "key", "segment", name=op.f("pk_audit_marks")),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -62,8 +65,29 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
     )
+    op.create_table(
+        "audit_outputs",
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("leaf", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_audit_outputs")),
+    )
+    op.create_table(
+        "audit_prunings",
+        sa.Column("leaf", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("leaf", name=op.f("pk_audit_prunings")),
+    )
 
 
 def downgrade() -> None:
-    for table in ("leases", "audit_keys", "audit_heads", "audit_marks", "audit_segments", "audit_tiles"):
+    for table in (
+        "audit_prunings",
+        "audit_outputs",
+        "leases",
+        "audit_keys",
+        "audit_heads",
+        "audit_marks",
+        "audit_segments",
+        "audit_tiles",
+    ):
         op.drop_table(table)
