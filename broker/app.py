@@ -41,6 +41,7 @@ from broker.health import health_pages, unavailable_page
 from broker.housekeeping import start_housekeeping
 from broker.issuer_pages import issuer_pages
 from broker.mfa import MfaVerifier
+from broker.portal.directory_pages import directory_pages
 from broker.portal.oidc_pages import oidc_pages
 from broker.portal.password_pages import password_pages
 from broker.portal.role_pages import role_pages
@@ -150,6 +151,7 @@ _ROOMS = (
     sign_in_pages,
     password_pages,
     oidc_pages,
+    directory_pages,
     setup_pages,
     role_pages,
     step_up_pages,

@@ -129,6 +129,8 @@ class WebSettings(_Section, frozen=True):
     """Every session is over after this time."""
     step_up_minutes: int = 5
     """How long ago a second factor may have been given for a change of what signs people in."""
+    require_mfa: tuple[str, ...] = ()
+    """Accounts whose users get no further on the pages than to a second factor, until they have given one."""
 
 
 class QuotaSettings(_Section, frozen=True):
@@ -558,8 +560,8 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("sts.clock_window_seconds must be at least 1")
     if not 1 <= settings.quotas.trust_policy <= 8_192:
         raise ConfigurationError("quotas.trust_policy must be between 1 and 8192")
-    for name, value in msgspec.structs.asdict(settings.web).items():
-        if value < 1:
+    for name in ("idle_minutes", "session_hours", "step_up_minutes"):
+        if getattr(settings.web, name) < 1:
             raise ConfigurationError(f"web.{name} must be at least 1")
     if settings.iam.access_key_reminder_days < 1:
         raise ConfigurationError("iam.access_key_reminder_days must be at least 1")

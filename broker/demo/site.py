@@ -115,7 +115,7 @@ name = "administrator"
 trust_policy = '{guarded}'
 
 [[role]]
-name = "operator"
+name = "member"
 description = "For people of this account"
 trust_policy = '{people}'
 """

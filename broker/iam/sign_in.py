@@ -86,9 +86,8 @@ def prove_password(
 
     ``subject`` is the unique id of the user, or what stands for a name that is nobody's.
     """
-    place = _place(address)
-    here = f"user:{subject}@{place}"
-    buckets = {here: USER_AT_ADDRESS, f"address:{place}": ADDRESS, f"user:{subject}": USER}
+    buckets = attempts_of(subject, address)
+    here = next(iter(buckets))
     with services.database.write() as connection:
         if is_known_address(connection, here):
             del buckets[f"user:{subject}"]
@@ -108,6 +107,12 @@ def prove_password(
         _welcome(connection, buckets, here, moment)
         if renewed is not None:
             renew_hash(connection, profile, renewed)
+
+
+def attempts_of(subject: str, address: str) -> dict[str, Bucket]:
+    """What an attempt counts for: the subject from this address (the first of them), the address, the subject."""
+    place = _place(address)
+    return {f"user:{subject}@{place}": USER_AT_ADDRESS, f"address:{place}": ADDRESS, f"user:{subject}": USER}
 
 
 def _welcome(connection: Connection, buckets: dict[str, Bucket], here: str, moment: int) -> None:

@@ -13,7 +13,7 @@ from broker.callers import user_principal
 from broker.domain.principal import Principal
 from broker.domain.role import User
 from broker.domain.secret import Secret
-from broker.errors import BrokerError, NotFound, PasswordPolicyViolation, TemporarilyUnmodifiable
+from broker.errors import BrokerError, NotFound, PasswordPolicyViolation, TemporarilyUnmodifiable, Unavailable
 from broker.iam.login_profiles import renew_password
 from broker.iam.passkeys import authentication_options, prove_passkey
 from broker.iam.sign_in import NAME, verify_password
@@ -115,7 +115,11 @@ def _try_password(site: Site, account: AccountRow, next_path: str) -> Response:
     services, visit = site.services, site.visit()
     name, password = request.form.get("user_name", "").strip(), Secret(request.form.get("password", ""))
     try:
-        proved = verify_password(services, account.id, name, password, visit.origin.source_ip, visit.now)
+        with services.passwords.admitted():
+            proved = verify_password(services, account.id, name, password, visit.origin.source_ip, visit.now)
+    except Unavailable as error:  # in a flood a short answer is the best one
+        refuse(site, error, account.id, None, mfa=False)
+        raise
     except BrokerError as error:
         refuse(site, error, account.id, _principal_of(site, account.id, name), mfa=False)
         status = wire_error(error).status

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from time import monotonic
 
 from broker.services import Services
 from broker.store.accounts import list_account_rows
@@ -18,6 +20,7 @@ from broker.web.site import Site
 STS = "sts.amazonaws.com"
 PAGE = 50
 _RECENT = 5
+_KEPT, _KEPT_SECONDS = 256, 10.0
 _NEVER = Mark(False, None)
 
 
@@ -52,10 +55,33 @@ def person_key(person: Person) -> str:
     return hashlib.sha256((text or "").encode("utf-8", "replace")).hexdigest()
 
 
-def list_roles(site: Site, session: BrowserSession, query: str, start: int) -> RolePage:
+class RoleLists:
+    """The roles that people may assume, kept for some seconds: whoever searches asks again with each letter.
+
+    What is kept is only ever shown; a choice is decided anew.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._kept: dict[tuple[str, str], tuple[int, float, list[ReachableRole]]] = {}
+
+    def of(self, session: BrowserSession) -> list[ReachableRole]:
+        """Those of the session's person, as seen from its present address, in the store's present state."""
+        key = (session.digest, self._site.visit().origin.source_ip)
+        revision, now = self._site.services.database.revision(), monotonic()
+        found = self._kept.get(key)
+        if found is None or found[0] != revision or now - found[1] > _KEPT_SECONDS:
+            if len(self._kept) >= _KEPT:
+                self._kept.clear()
+            found = self._kept[key] = (revision, now, reachable_roles(self._site, session))
+        return found[2]
+
+
+def list_roles(
+    site: Site, session: BrowserSession, reachable: Sequence[ReachableRole], query: str, start: int
+) -> RolePage:
     """The page of the list that begins behind the first ``start`` roles."""
     services = site.services
-    reachable = reachable_roles(site, session)
     with services.database.read() as connection:
         marks = find_marks(connection, person_key(session.person))
         aliases = {row.id: row.alias for row in list_account_rows(connection)}

@@ -12,7 +12,7 @@ from broker.domain.arn import Arn
 from broker.domain.credentials import Credentials
 from broker.domain.moment import iso_seconds
 from broker.errors import AccessDenied, BrokerError, ValidationFailed
-from broker.portal.role_list import PAGE, STS, list_roles, person_key, reachable_roles, why_not
+from broker.portal.role_list import PAGE, STS, RoleLists, list_roles, person_key, reachable_roles, why_not
 from broker.portal.snippets import snippets
 from broker.services import Caller
 from broker.store.accounts import list_account_rows
@@ -38,12 +38,13 @@ class Issued(msgspec.Struct, frozen=True):
 
 def role_pages(site: Site) -> Blueprint:
     pages = site.pages("roles", "/portal")
+    lists = RoleLists(site)
 
     @pages.get("")
     def roles() -> Response:
         session = site.signed_in()
         query, start = request.args.get("q", "")[:200], _start(request.args.get("from", ""))
-        page = list_roles(site, session, query, start)
+        page = list_roles(site, session, lists.of(session), query, start)
         return site.render("portal/roles.html", section="/portal", page=page, query=query, step=PAGE)
 
     @pages.post("/favourite")

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, request
 
 from broker.audit.event import render
 from broker.domain.arn import ACCOUNT_ID, Arn
+from broker.portal.directory_pages import directory_path
 from broker.portal.oidc_pages import oidc_path, oidc_title
 from broker.services import Services
 from broker.settings import SAML_PATH
@@ -120,8 +121,13 @@ def _oidc_button(record: ProviderRecord) -> ProviderButton | None:
     return ProviderButton(oidc_title(record), f"{oidc_path(record)}/login")
 
 
+def _directory_button(record: ProviderRecord) -> ProviderButton:
+    return ProviderButton(Arn.parse(record.arn).name, directory_path(record))
+
+
 _BUTTONS: Mapping[str, Callable[[ProviderRecord], ProviderButton | None]] = {
     "saml": _saml_button,
     "oidc": _oidc_button,
+    "ldap": _directory_button,
 }
 """Kind -> the provider's button, or None for one that cannot sign people in."""

@@ -95,7 +95,7 @@ def _page(site: Site, session: BrowserSession, next_path: str, error: BrokerErro
     user = own_user(site, session)
     devices, passkeys = second_factors(site, user)
     if not devices and not passkeys:
-        raise AccessDenied("You have no second factor yet. Add one under Security.")
+        return site.redirect("/portal/security")  # where one is added
     return site.render(
         "portal/second_factor.html",
         status=200 if error is None else wire_error(error).status,

@@ -15,12 +15,14 @@ import msgspec
 from broker.domain.arn import Arn
 from broker.domain.principal import Principal
 from broker.errors import AccessDenied, BrokerError
+from broker.ldap.identity import ldap_principal
 from broker.saml.attributes import read_asked_session, read_role_pairs
 from broker.saml.keys import describe_subject, saml_principal
 from broker.services import Caller, Services
 from broker.session_requests import SessionRequest
 from broker.store.identity_providers import ProviderRecord
 from broker.sts.federation import Federated, federate, not_authorized
+from broker.sts.ldap_identity import federated_ldap, ldap_session
 from broker.sts.role_sessions import IssuedSession, parse_role_arn
 from broker.sts.saml import federated_saml, saml_session
 from broker.sts.web_identity import asked_session, federated_web_identity, web_identity_principal
@@ -115,7 +117,10 @@ def assume_role_as(
         detail = "the assertion does not name this role and provider"
         raise not_authorized(services, caller, federated.action, record.account, detail)
     request = msgspec.structs.replace(request, duration_seconds=duration_seconds)
-    return federate(services, caller, str(arn), federated, request)  # 3
+    issued = federate(services, caller, str(arn), federated, request)  # 3
+    if record.kind == "ldap":  # a directory is asked regularly whether its people are still there
+        services.subjects.note(record, identity, caller.now)
+    return issued
 
 
 def session_name(identity: ExternalIdentity) -> str:
@@ -144,9 +149,14 @@ def _saml_lets(record: ProviderRecord, identity: ExternalIdentity) -> frozenset[
     return frozenset(pair.role_arn for pair in read_role_pairs(identity.attributes) if pair.provider_arn == record.arn)
 
 
+def _ldap(record: ProviderRecord, identity: ExternalIdentity, now: datetime) -> Asked:
+    return federated_ldap(record, identity), ldap_session(record, identity)
+
+
 _KINDS: Mapping[str, _Kind] = {
     "oidc": _Kind("AssumeRoleWithWebIdentity", web_identity_principal, _web_identity),
     "saml": _Kind("AssumeRoleWithSAML", _saml_principal, _saml, _saml_lets),
+    "ldap": _Kind("AssumeRoleWithLDAPIdentity", ldap_principal, _ldap),
 }
 
 

@@ -115,8 +115,8 @@ def issue_for(
     principal = ldap_principal(record, identity)
     caller.record.identify(principal)
     caller.record.warnings += identity.warnings
-    federated = Federated(ACTION, principal, identity.subject, ldap_context(identity), kept_keys(identity))
-    request = _request(record, identity, wanted)
+    federated = federated_ldap(record, identity)
+    request = ldap_session(record, identity, wanted)
     role = role_arn or only_role(services, caller, record, federated, request)
     issued = federate(services, caller, role, federated, request)
     services.subjects.note(record, identity, caller.now)  # before anything is handed out
@@ -153,8 +153,17 @@ def only_role(
     return found[0]
 
 
-def _request(record: ProviderRecord, identity: ExternalIdentity, wanted: Wanted) -> SessionRequest:
-    """Raises ValidationFailed for a tag that the directory gives already: nobody may say otherwise."""
+def federated_ldap(record: ProviderRecord, identity: ExternalIdentity) -> Federated:
+    """The identity on its way into a role."""
+    principal = ldap_principal(record, identity)
+    return Federated(ACTION, principal, identity.subject, ldap_context(identity), kept_keys(identity))
+
+
+def ldap_session(record: ProviderRecord, identity: ExternalIdentity, wanted: Wanted = Wanted()) -> SessionRequest:
+    """The session that the directory's attributes and the caller ask for.
+
+    Raises ValidationFailed for a tag that the directory gives already: nobody may say otherwise.
+    """
     asked = read_asked_session(record, identity)
     tags = [*(Tag(key, value) for key, value in asked.tags.items()), *wanted.tags]
     return SessionRequest(

@@ -83,6 +83,7 @@ class BrowserSessions:
     def __init__(self, services: Services) -> None:
         self._database = services.database
         self._master_key = services.master_key
+        self._revocations = services.revocations
         self._idle = timedelta(minutes=services.settings.web.idle_minutes)
         self._longest = timedelta(hours=services.settings.web.session_hours)
 
@@ -117,7 +118,9 @@ class BrowserSessions:
         if row is None or self._is_over(row, now):
             return None
         session = self._opened(row)
-        if session is not None and now.timestamp() - row.seen_at >= _TOUCH_SECONDS:
+        if session is None or self._is_revoked(session):
+            return None
+        if now.timestamp() - row.seen_at >= _TOUCH_SECONDS:
             with self._database.write() as connection:
                 rows.touch_session(connection, row.digest, int(now.timestamp()))
         return session
@@ -201,6 +204,12 @@ class BrowserSessions:
     def _live(self, found: list[SessionRow], now: datetime) -> list[BrowserSession]:
         opened = (self._opened(row) for row in found if not self._is_over(row, now))
         return [session for session in opened if session is not None]
+
+    def _is_revoked(self, session: BrowserSession) -> bool:
+        external = session.person.external
+        return external is not None and self._revocations.subject_revoked(
+            external.provider, external.identity.subject, session.created_at
+        )
 
     def _is_over(self, row: SessionRow, now: datetime) -> bool:
         moment = now.timestamp()

@@ -40,6 +40,8 @@ HOME = "/portal"
 SIGN_IN = "/sign-in"
 _OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,2000}")
 """A path of ours: one slash, no backslash, no control characters, nothing that a browser could take for a host."""
+_WITHOUT_MFA = ("/portal/step-up", "/portal/security")
+"""Where a second factor is given, and where one is added."""
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _KEEP_SECONDS = 31_536_000
 
@@ -89,7 +91,15 @@ class Site:
         if session is None:
             wanted = request.full_path.rstrip("?") if request.method in _SAFE_METHODS else HOME
             abort(self.redirect(f"{SIGN_IN}?next={quote(wanted, safe='')}"))
+        if self._lacks_mfa(session) and not request.path.startswith(_WITHOUT_MFA):
+            abort(self.redirect(_WITHOUT_MFA[0]))
         return session
+
+    def _lacks_mfa(self, session: BrowserSession) -> bool:
+        """Whether the account asks its users for a second factor that this one has not given."""
+        person = session.person
+        required = person.account in self.services.settings.web.require_mfa
+        return required and person.user_id is not None and person.mfa_at is None
 
     def render(self, template: str, *, status: int = 200, form_action: Iterable[str] = (), **values: Any) -> Response:
         """A page. Templates have ``session``, ``href``, ``static`` and ``csrf()`` besides ``values``."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pyotp
 import pytest
 from person import ACCOUNT, BASE, Browser, Pages, identity, role
@@ -95,6 +96,27 @@ def test_changes_need_a_fresh_second_factor(pages: Pages, browser: Browser) -> N
     browser.get(PATH)
     assert browser.post(f"{PATH}/authenticators/remove", serial_number=SERIAL).status_code == 200
     assert [event.get("errorCode") for event in pages.events("DeactivateMFADevice")] == [None]
+
+
+def test_an_account_may_demand_a_second_factor(pages: Pages, ann: Browser) -> None:
+    settings = pages.services.settings
+    demanding = msgspec.structs.replace(settings.web, require_mfa=(ACCOUNT,))
+    object.__setattr__(pages.services, "settings", msgspec.structs.replace(settings, web=demanding))
+    for page in ("/portal", "/portal/sessions", "/console/users", f"/portal/role?arn={role('auditors')}"):
+        assert ann.get(page).headers["Location"] == STEP_UP
+    answer = ann.post("/portal/credentials", role_arn=role("auditors"), duration_seconds="900")
+    assert answer.headers["Location"] == STEP_UP
+    assert ann.get(STEP_UP).headers["Location"] == PATH
+    ann.get(PATH)
+    key = new_key()
+    assert register(ann, key) == 200
+    ann.get(STEP_UP)
+    answer = ann.post(f"{STEP_UP}/passkey", answer=key.get(options(ann, f"{STEP_UP}/passkey")), next="/portal")
+    assert answer.headers["Location"] == "/portal"
+    assert ann.get("/portal").status_code == 200
+    other = pages.browser()
+    other.arrive()  # somebody external gives it at the provider
+    assert other.get("/portal").status_code == 200
 
 
 def test_step_up_opens_a_guarded_role(pages: Pages, browser: Browser) -> None:
