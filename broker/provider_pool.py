@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from broker.store.identity_providers import ProviderRecord
-from providers.base import IdentityProvider
+from providers.base import Closable, IdentityProvider
 from providers.fetch import Fetcher
 from providers.registry import FACTORIES, Surroundings
 
@@ -31,4 +31,6 @@ class ProviderPool:
             self._live.clear()
         provider = FACTORIES[record.kind](record.arn, record.settings, self._surroundings)
         self._live[record.arn] = (record, provider)
+        if known is not None and isinstance(known[1], Closable):
+            known[1].close()
         return provider

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -81,4 +81,13 @@ class IdentityProvider(Protocol):
 
     def prefetch(self) -> None:
         """Have ready what ``authenticate`` needs from elsewhere, without anybody waiting."""
+        ...
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """A provider that keeps connections."""
+
+    def close(self) -> None:
+        """Close those that nobody uses at this moment."""
         ...

@@ -139,7 +139,7 @@ user_search = {{ base_dn = "{base}", filter = "(|(uid={{username}})(mail={{usern
 group_search = {{ base_dn = "{base}", filter = "(member={{dn}})" }}
 
 [[role]]
-name = "operator"
+name = "directory-operator"
 trust_policy = '{trusted}'
 """)
 

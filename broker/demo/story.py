@@ -199,7 +199,7 @@ class Story:
         client = self._client("sts", None, boto3.session.Session(botocore_session=inner))
         answer = client.assume_role_with_ldap_identity(LDAPUsername=PERSON, LDAPPassword=self._people.password)
         self._tick(f"AssumeRoleWithLDAPIdentity: {answer['SubjectDN']} of OpenLDAP is in the group {GROUP}")
-        self._whoami(self._sts(answer["Credentials"]), f"assumed-role/operator/{PERSON}")
+        self._whoami(self._sts(answer["Credentials"]), f"assumed-role/directory-operator/{PERSON}")
         with self._refused("AccessDenied", "a wrong password"):
             client.assume_role_with_ldap_identity(LDAPUsername=PERSON, LDAPPassword="wrong")
         self._calls += 3

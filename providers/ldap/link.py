@@ -24,8 +24,10 @@ from ldap3.core.exceptions import LDAPExceptionError, LDAPInvalidFilterError
 from pyasn1.error import PyAsn1Error
 
 from providers.errors import ProviderUnreachable
+from providers.ldap.encoding import search_message
 
 UNREACHABLE = "The identity provider could not be reached."
+BASE_ALONE, SUBTREE = 0, 2
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 _READ_BYTES = 64 * 1024
 _START_TLS = "1.3.6.1.4.1.1466.20037"
@@ -102,6 +104,8 @@ class Link:
     reach: Reach
     opened_at: float = field(default_factory=time.monotonic)
     bound_as: str | None = None
+    is_somebody: bool = False
+    """After a login over it the server did not take us for nobody."""
 
     def open(self, deadline: float) -> Link:
         """Connect, and have TLS. Raises LinkBroken."""
@@ -164,22 +168,20 @@ class Link:
         attributes: Sequence[str],
         deadline: float,
         *,
-        scope: str = ldap3.SUBTREE,
+        scope: int = SUBTREE,
         size_limit: int = 0,
         page_size: int | None = None,
         cookie: bytes = b"",
     ) -> Page:
         """One answer, or with ``page_size`` one page of it (RFC 2696). Raises LinkBroken, ProviderUnreachable."""
+        connection = self._connection
         with self._speaking(deadline):
-            self._connection.search(
-                base,
-                query,
-                search_scope=scope,
-                attributes=list(attributes) or None,
-                size_limit=size_limit,
-                paged_size=page_size,
-                paged_cookie=cookie or None,
-            )
+            number = connection.server.next_message_id()
+            page = None if page_size is None else (page_size, cookie)
+            message = search_message(number, base, scope, query, attributes, size_limit=size_limit, page=page)
+            connection.strategy._outstanding[number] = {}
+            self._socket.sendall(message)
+            connection.post_send_search(number)
             return _read_page(self._connection)
 
     def close(self) -> None:

@@ -9,12 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import ldap3
-
 from providers.base import ExternalIdentity
 from providers.errors import ProviderError, ProviderUnreachable
 from providers.ldap.account import entry_problem
-from providers.ldap.link import Endpoint, Link, LinkBroken, connect, look_up
+from providers.ldap.link import BASE_ALONE, Endpoint, Link, LinkBroken, connect, look_up
 from providers.ldap.names import fill_name, is_dn_template
 from providers.ldap.provider import LdapProvider, prove
 from providers.ldap.search import Entry, find_few
@@ -119,11 +117,11 @@ class Probe:
         base = self.provider.rules.user_base
         if base is None or self.provider.searches_as_user:
             return Stage("base", None, "nobody is searched for before the login")
-        page = visit.search_link().search(base, _ANY, ["1.1"], visit.deadline, scope=ldap3.BASE)
+        page = visit.search_link().search(base, _ANY, ["1.1"], visit.deadline, scope=BASE_ALONE)
         command = self._command(scope="base", base=base, query=_ANY)
         if page.code == 0 and page.entries:
             return Stage("base", True, f"{base} is there", command=command)
-        root = visit.search_link().search("", _ANY, ["namingContexts"], visit.deadline, scope=ldap3.BASE)
+        root = visit.search_link().search("", _ANY, ["namingContexts"], visit.deadline, scope=BASE_ALONE)
         contexts = [
             value.decode("utf-8", "replace") for _, found in root.entries for value in found.get("namingContexts", ())
         ]

@@ -17,7 +17,7 @@ from providers.ldap.gate import LoginGate
 from providers.ldap.groups import GroupRules, Seeker
 from providers.ldap.link import UNREACHABLE, LinkBroken, Reach
 from providers.ldap.names import REFUSED, anybody, check_credentials, equals, fill_filter, fill_name, is_dn_template
-from providers.ldap.search import Entry, Search, find_entries, find_few, read_entry
+from providers.ldap.search import Entry, Search, as_text, find_entries, find_few, read_entry
 from providers.ldap.servers import Directory, ServiceAccount, Visit
 
 UNIQUE_IDS = ("objectGUID", "entryUUID", "ipaUniqueID", "nsUniqueId")
@@ -236,6 +236,8 @@ class LdapProvider:
 
     def _identity(self, entry: Entry, username: str, groups: tuple[str, ...], now: datetime) -> ExternalIdentity:
         subject = unique_id(self.rules, entry)
+        if as_text(entry.dn.encode("utf-8", "replace")) is None:
+            raise ProviderUnreachable(UNREACHABLE, detail="the entry's DN has control characters")
         if subject is None:
             raise ProviderUnreachable(
                 UNREACHABLE, detail=f"{entry.dn[:512]} shows no {' or '.join(self.rules.unique_ids())}"
@@ -256,15 +258,17 @@ class LdapProvider:
 def prove(visit: Visit, name: str, password: str) -> str | None:
     """Bind as ``name``: why the password does not count, or None. Raises LinkBroken.
 
-    Whom the directory then takes us for must not be nobody (RFC 4513, 5.1.2).
+    Whom the directory then takes us for must not be nobody (RFC 4513, 5.1.2): over each connection it is asked once.
     """
     link = visit.login_link()
     outcome = link.bind(name, password.encode(), visit.deadline)
     if is_about_the_server(outcome):
         raise LinkBroken(f"{link.endpoint.url} refused a bind with result {outcome.code} {outcome.message}")
     problem = bind_problem(outcome)
-    if problem is None and link.who_am_i(visit.deadline) == "":
-        problem = "the directory took the password for nobody's"
+    if problem is None and not link.is_somebody:
+        if link.who_am_i(visit.deadline) == "":
+            return "the directory took the password for nobody's"
+        link.is_somebody = True
     return problem
 
 
@@ -295,10 +299,8 @@ def _text(name: str, value: bytes) -> str:
         return str(uuid.UUID(bytes_le=value))
     if name.lower() == "objectsid" and len(value) >= 8:
         return _sid(value)
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return base64.b64encode(value).decode()
+    text = as_text(value)
+    return base64.b64encode(value).decode() if text is None else text
 
 
 def _sid(value: bytes) -> str:

@@ -9,10 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import ldap3
-
 from providers.errors import ProviderUnreachable
-from providers.ldap.link import UNREACHABLE, Link, Page
+from providers.ldap.link import BASE_ALONE, UNREACHABLE, Link, Page
 from providers.ldap.servers import Directory, Server, Visit
 
 MAX_ENTRIES = 20_000
@@ -20,6 +18,15 @@ _SUCCESS, _SIZE_LIMIT, _REFERRAL, _NO_SUCH_OBJECT = 0, 4, 10, 32
 _RANGE = re.compile(r"(.+);range=([0-9]+)-([0-9]+|\*)", re.IGNORECASE)
 _MAX_RANGES = 200
 _ANY = "(objectClass=*)"
+
+
+def as_text(value: bytes) -> str | None:
+    """The value, if it is text that can be written down: without control characters."""
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return None if any(one < " " or one == "\x7f" for one in text) else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +42,7 @@ class Entry:
 
     def texts(self, attribute: str) -> tuple[str, ...]:
         """The values that are text."""
-        found = []
-        for value in self.values.get(attribute.lower(), ()):
-            try:
-                found.append(value.decode("utf-8"))
-            except UnicodeDecodeError:
-                continue
-        return tuple(found)
+        return tuple(text for value in self.values.get(attribute.lower(), ()) if (text := as_text(value)) is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def find_few(directory: Directory, visit: Visit, wanted: Search) -> list[Entry]:
 
 def read_entry(link: Link, deadline: float, dn: str, attributes: Sequence[str]) -> Entry | None:
     """The entry of this DN. Raises LinkBroken, ProviderUnreachable."""
-    page = link.search(dn, _ANY, attributes, deadline, scope=ldap3.BASE)
+    page = link.search(dn, _ANY, attributes, deadline, scope=BASE_ALONE)
     if page.code == _NO_SUCH_OBJECT:
         return None
     _check(page, Search(dn, _ANY, attributes))
@@ -159,7 +160,7 @@ def _all_values(link: Link, deadline: float, dn: str, ranged: re.Match[str], fou
         if last == "*":
             return tuple(found)
         begin = int(last) + 1
-        page = link.search(dn, _ANY, [f"{attribute};range={begin}-*"], deadline, scope=ldap3.BASE)
+        page = link.search(dn, _ANY, [f"{attribute};range={begin}-*"], deadline, scope=BASE_ALONE)
         _check(page, Search(dn, _ANY, ()))
         names = (_RANGE.fullmatch(name) for _, attributes in page.entries for name in attributes)
         match = next((one for one in names if one and one[1].lower() == attribute.lower()), None)

@@ -408,6 +408,25 @@ def test_an_entry_that_nothing_identifies(make: Make) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["cn=a\x00b,dc=test", "cn=a\x1b[2J,dc=test", "cn=a\nb,dc=test"])
+def test_a_dn_that_cannot_be_written_down(make: Make, name: str) -> None:
+    bad = entry(name, PERSON)
+    unreachable(provider(make(lambda one: found(one, bad) if one.operation == SEARCH else friendly(one)).url), "DN")
+
+
+def test_values_that_cannot_be_written_down(make: Make) -> None:
+    odd = entry(ALICE, {**PERSON, "cn": ["a\x00b", b"\xff", "alice"], "photo": [b"\xff\xd8"], "note": ["two\nlines"]})
+    of = provider(
+        make(lambda one: found(one, odd) if one.operation == SEARCH else friendly(one)).url,
+        attributes=("photo", "note"),
+    )
+    attributes = log_in(of).attributes
+    assert attributes["username"] == ("alice",)
+    assert attributes["photo"] == ("/9g=",)
+    assert attributes["note"] == ("dHdvCmxpbmVz",)
+    of.close()
+
+
 def test_a_dead_server_is_left_out_for_a_while(make: Make) -> None:
     dead, alive = make(before=hang), make()
     of = provider(dead.url, alive.url)
