@@ -10,7 +10,6 @@ from pathlib import Path
 
 from flask import Flask
 
-from broker.assertion_claims import AssertionClaims
 from broker.audit.journal import replay
 from broker.audit.log import AuditLog
 from broker.aws.endpoint import AwsEndpoint
@@ -80,7 +79,6 @@ def build_services(prepared: Prepared) -> Services:
         issuer=CredentialIssuer(ring),
         mfa=MfaVerifier(database, master_key),
         providers=_provider_pool(settings, master_key),
-        claims=AssertionClaims(database),
         audit=AuditLog(database, read_flush_seconds=settings.audit.read_flush_milliseconds / 1000),
         usage=UsageLog(database),
         passwords=Passwords(),

@@ -8,7 +8,6 @@ from datetime import datetime
 
 import msgspec
 
-from broker.assertion_claims import AssertionClaims
 from broker.audit.event import CallRecord
 from broker.audit.log import AuditLog
 from broker.catalog import Catalog, LongTermKey
@@ -43,7 +42,6 @@ class Services:
     issuer: CredentialIssuer
     mfa: MfaVerifier
     providers: ProviderPool
-    claims: AssertionClaims
     audit: AuditLog
     usage: UsageLog
     passwords: Passwords

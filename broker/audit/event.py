@@ -20,6 +20,7 @@ from broker.domain.principal import Principal, PrincipalKind
 from broker.domain.secret import Secret
 from broker.domain.session import Session, SessionKind
 from broker.identifiers import new_uuid
+from broker.store.assertion_claims import Claim
 
 EVENT_VERSION = "1.11"
 _MAX_PARAMETERS_BYTES = 32 * 1024
@@ -54,6 +55,8 @@ class CallRecord(msgspec.Struct):
     reason: str = ""
     warnings: list[str] = []
     """What was let pass because a registration allows it, though it is weaker than it should be."""
+    claim: Claim | None = None
+    """The use of an assertion that what is issued rests on: noted with this record, or neither is."""
     written: bool = False
     """It is on its way to the disk, in a change's own transaction."""
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
+_T = TypeVar("_T")
 
-class _Ticket:
+
+class _Ticket(Generic[_T]):
     """A request that waits for its record."""
 
     __slots__ = ("error", "latch", "record", "settled")
 
-    def __init__(self, record: str) -> None:
+    def __init__(self, record: _T) -> None:
         self.record = record
         self.latch = threading.Lock()
         self.latch.acquire()
@@ -26,17 +29,17 @@ class _Ticket:
         self.error: Exception | None = None
 
 
-class GroupCommit:
+class GroupCommit(Generic[_T]):
     """Hands records to ``write`` in groups, one group at a time. ``write`` returns when they are on disk, or raises
     SQLAlchemyError or OSError: then none of them counts."""
 
-    def __init__(self, write: Callable[[list[str]], None]) -> None:
+    def __init__(self, write: Callable[[list[_T]], None]) -> None:
         self._write = write
         self._mutex = threading.Lock()
-        self._waiting: list[_Ticket] = []
+        self._waiting: list[_Ticket[_T]] = []
         self._writing = False
 
-    def submit(self, record: str) -> None:
+    def submit(self, record: _T) -> None:
         """Return when the record is on disk. Raises what ``write`` raised: then the record is not."""
         ticket = _Ticket(record)
         with self._mutex:
@@ -63,7 +66,7 @@ class GroupCommit:
         finally:  # whatever happens, no waiting call takes it for success
             self._hand_over(group, error)
 
-    def _hand_over(self, group: list[_Ticket], error: Exception | None) -> None:
+    def _hand_over(self, group: list[_Ticket[_T]], error: Exception | None) -> None:
         """Wake those whose records were written, and let the first of the others lead."""
         with self._mutex:
             heir = self._waiting[0] if self._waiting else None

@@ -1,7 +1,9 @@
 """The audit log: records of issued credentials are durable before the answers that depend on them leave.
 
-They go, in groups, into the worker's journal where there is one, else straight into the database. Records of read-only
-calls wait in memory. A flusher brings both into the database, in one transaction each interval.
+They go, in groups, into the worker's journal where there is one, else straight into the database. So do those of
+credentials that rest on an assertion, each with the claim on that assertion: a group is one transaction, and whoever
+finds an assertion claimed already gets nothing. Records of read-only calls wait in memory. A flusher brings them and
+the journal into the database, in one transaction each interval.
 """
 
 from __future__ import annotations
@@ -9,12 +11,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from broker.audit.event import CallRecord, render
 from broker.audit.group import GroupCommit
 from broker.audit.journal import Journal, replay
-from broker.errors import AuditUnavailable, BrokerError
+from broker.errors import AssertionReplayed, AuditUnavailable, BrokerError
+from broker.store.assertion_claims import Claim, Redemption, redeem
 from broker.store.audit_events import Appender, append_records, ingest
 from broker.store.engine import Database
 
@@ -29,6 +34,16 @@ _FAILURES = (BrokerError, SQLAlchemyError, OSError)
 _log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class _Redeeming:
+    """A call that issues for an assertion, and what became of its claim."""
+
+    call: CallRecord
+    claim: Claim
+    record: str
+    outcome: Redemption = Redemption.REFUSED
+
+
 class AuditLog:
     """Appends event records (JSON texts) to the store."""
 
@@ -37,6 +52,7 @@ class AuditLog:
         self._appender = Appender(database)
         self._journal = Journal(database.journals, database) if database.journals else None
         self._issued = GroupCommit(self._write)
+        self._redeemed = GroupCommit(self._write_redeemed)
         self._interval = read_flush_seconds
         self._mutex = threading.Lock()
         self._backlog: list[str] = []
@@ -53,6 +69,22 @@ class AuditLog:
             self._issued.submit(record)
         except _FAILURES as error:
             raise AuditUnavailable("The audit record cannot be written.", detail=repr(error)) from error
+
+    def record_issued(self, call: CallRecord) -> None:
+        """The same of a call that issued something; the assertion that it rests on is claimed in the same step.
+
+        Raises AuditUnavailable, AssertionReplayed, and then nothing may be handed out.
+        """
+        if call.claim is None:
+            self.record(render(call))
+            return
+        redeeming = _Redeeming(call, call.claim, render(call))
+        try:
+            self._redeemed.submit(redeeming)
+        except _FAILURES as error:
+            raise AuditUnavailable("The audit record cannot be written.", detail=repr(error)) from error
+        if redeeming.outcome is Redemption.REFUSED:
+            raise AssertionReplayed("Response has already been redeemed", detail="the assertion was used before")
 
     def record_soon(self, record: str) -> None:
         """Take the record of a read-only call: it is on disk within the flush interval. Raises AuditUnavailable."""
@@ -87,6 +119,26 @@ class AuditLog:
         except _FAILURES as error:
             _log.error("audit record cannot be written", extra={"error": repr(error)})
             raise
+
+    def _write_redeemed(self, group: list[_Redeeming]) -> None:
+        """Return when a group's claims and records are on disk."""
+        try:
+            with self._database.exclusive(), self._database.engine.begin() as connection:
+                outcomes = redeem(connection, [one.claim for one in group])
+                records = []
+                for one, outcome in zip(group, outcomes, strict=True):
+                    if outcome is Redemption.AGAIN:
+                        one.call.warnings.append("the assertion was used again, within the provider's re-use window")
+                        one.record = render(one.call)
+                    if outcome is not Redemption.REFUSED:
+                        records.append(one.record)
+                append_records(connection, records)
+        except _FAILURES as error:
+            _log.error("audit record cannot be written", extra={"error": repr(error)})
+            raise
+        for one, outcome in zip(group, outcomes, strict=True):
+            one.outcome = outcome
+        self._flush_if_overdue()
 
     def _flush_if_overdue(self) -> None:
         """Under load the flusher may not get its turn; then a call does its work."""

@@ -136,7 +136,7 @@ class AwsEndpoint:
     def _record_success(self, served: Served, record: CallRecord, result: object) -> None:
         if served.effect is Effect.ISSUE:
             record.response = result
-            self._services.audit.record(render(record))
+            self._services.audit.record_issued(record)
         elif served.effect is Effect.READ:
             self._services.audit.record_soon(render(record))
         elif not record.written:
