@@ -10,7 +10,6 @@ from sqlalchemy import Connection, delete, select
 
 from broker.store.tables import assertion_claims
 
-
 _REDEEM = (
     "INSERT INTO assertion_claims (id, claimed_at, expires_at)"
     " SELECT CAST(? AS VARCHAR), CAST(? AS BIGINT), CAST(? AS BIGINT)"
