@@ -26,6 +26,8 @@ from broker.health import health_pages, unavailable_page
 from broker.housekeeping import start_housekeeping
 from broker.issuer_pages import issuer_pages
 from broker.mfa import MfaVerifier
+from broker.portal.role_pages import role_pages
+from broker.portal.sign_in_pages import sign_in_pages
 from broker.provider_pool import ProviderPool
 from broker.revocations import Revocations
 from broker.saml_providers import unseal_private_key
@@ -33,6 +35,7 @@ from broker.services import Services
 from broker.settings import Settings, load_settings
 from broker.store.schema import migrate
 from broker.usage import UsageLog
+from broker.web.site import Site
 from providers.fetch import Fetcher
 from providers.oidc.jwks import FetchGate
 from providers.registry import Surroundings
@@ -99,13 +102,23 @@ def _provider_pool(settings: Settings, master_key: bytes) -> ProviderPool:
     return ProviderPool(Surroundings(fetcher, gate, fetch.keys_fresh_seconds, 2 * fetch.timeout_seconds, unseal))
 
 
-def create_app(prepared: Prepared) -> Flask:
-    """The WSGI application of one worker: AWS calls first, pages behind them."""
-    services = build_services(prepared)
+def build_pages(services: Services) -> Flask:
+    """What answers everything that is no AWS call."""
     pages = Flask("broker", static_folder=None)
+    pages.config["MAX_CONTENT_LENGTH"] = services.settings.server.max_body_bytes
+    site = Site(services)
+    for room in (site.static_pages(), sign_in_pages(site), role_pages(site)):
+        pages.register_blueprint(room)
     pages.register_blueprint(health_pages(services))
     pages.register_blueprint(issuer_pages(services))
     pages.register_error_handler(Unavailable, unavailable_page)
+    return pages
+
+
+def create_app(prepared: Prepared) -> Flask:
+    """The WSGI application of one worker: AWS calls first, pages behind them."""
+    services = build_services(prepared)
+    pages = build_pages(services)
     pages.wsgi_app = AwsEndpoint(services, pages.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     start_housekeeping(services)
     gc.collect()

@@ -27,7 +27,7 @@ from broker.store.entity_policies import PolicyText
 from broker.store.identity_policies import get_identity_policies
 from broker.store.identity_providers import ProviderRecord, find_provider, find_provider_by_arn
 from broker.store.policies import find_policy
-from broker.store.roles import find_role
+from broker.store.roles import find_role, list_all_roles
 from broker.store.users import find_user
 
 _MAX_ENTRIES = 8_192
@@ -88,6 +88,11 @@ class Catalog:
         """The role of exactly this ARN."""
         return self._get(("role", arn), lambda connection: _role(connection, arn))
 
+    def all_roles(self) -> tuple[RoleView, ...]:
+        """Those of all accounts, by account and name, with their trust policies; decisions of a role's own need
+        ``role``."""
+        return self._get(("roles",), _all_roles) or ()
+
     def user(self, user_id: str) -> UserView | None:
         """The user of this unique id."""
         return self._get(("user", user_id), lambda connection: _user(connection, user_id))
@@ -136,9 +141,16 @@ def _role(connection: Connection, arn: str) -> RoleView | None:
     role = find_role(connection, arn)
     if role is None:
         return None
-    trust = PolicySource(f"trust policy of {arn}", compile_policy(role.trust_policy, PolicyKind.TRUST))
     identity = _identity(connection, "role", role.role_id, role.name)
-    return RoleView(role, trust, identity, _boundary(connection, role.permissions_boundary))
+    return RoleView(role, _trust(role), identity, _boundary(connection, role.permissions_boundary))
+
+
+def _all_roles(connection: Connection) -> tuple[RoleView, ...]:
+    return tuple(RoleView(role, _trust(role), (), None) for role in list_all_roles(connection))
+
+
+def _trust(role: Role) -> PolicySource:
+    return PolicySource(f"trust policy of {role.arn}", compile_policy(role.trust_policy, PolicyKind.TRUST))
 
 
 def _user(connection: Connection, user_id: str) -> UserView | None:

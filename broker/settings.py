@@ -112,6 +112,17 @@ class IamSettings(_Section, frozen=True):
     """``accredit report credentials`` names active access keys that are older."""
 
 
+class WebSettings(_Section, frozen=True):
+    """``[web]``: the pages, and the sessions of people who are signed in to them."""
+
+    idle_minutes: int = 60
+    """A session that nobody used for so long is over."""
+    session_hours: int = 12
+    """Every session is over after this time."""
+    step_up_minutes: int = 5
+    """How long ago a second factor may have been given for a change of what signs people in."""
+
+
 class QuotaSettings(_Section, frozen=True):
     """``[quotas]``: how many objects an account may have, and how large policies may be; AWS's defaults.
 
@@ -278,6 +289,7 @@ class Settings(_Section, frozen=True):
     audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()
     iam: IamSettings = IamSettings()
+    web: WebSettings = WebSettings()
     quotas: QuotaSettings = QuotaSettings()
     account: tuple[AccountEntry, ...] = ()
     policy: tuple[PolicyEntry, ...] = ()
@@ -394,6 +406,9 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("sts.clock_window_seconds must be at least 1")
     if not 1 <= settings.quotas.trust_policy <= 8_192:
         raise ConfigurationError("quotas.trust_policy must be between 1 and 8192")
+    for name, value in msgspec.structs.asdict(settings.web).items():
+        if value < 1:
+            raise ConfigurationError(f"web.{name} must be at least 1")
     if settings.iam.access_key_reminder_days < 1:
         raise ConfigurationError("iam.access_key_reminder_days must be at least 1")
     for quota, limit in msgspec.structs.asdict(settings.quotas).items():

@@ -41,6 +41,7 @@ class CallRecord(msgspec.Struct):
     region: str = ""
     event_source: str = ""
     event_name: str = ""
+    event_type: str = "AwsApiCall"
     read_only: bool = True
     principal: Principal | None = None
     access_key_id: str | None = None
@@ -57,6 +58,8 @@ class CallRecord(msgspec.Struct):
     """What was let pass because a registration allows it, though it is weaker than it should be."""
     claim: Claim | None = None
     """The use of an assertion that what is issued rests on: noted with this record, or neither is."""
+    additional: dict[str, str] = {}
+    """What CloudTrail has in ``additionalEventData``, as whether a second factor was given at sign-in."""
     written: bool = False
     """It is on its way to the disk, in a change's own transaction."""
 
@@ -82,7 +85,7 @@ def render(call: CallRecord) -> str:
         "requestID": call.request_id,
         "eventID": new_uuid(),
         "readOnly": call.read_only,
-        "eventType": "AwsApiCall",
+        "eventType": call.event_type,
         "managementEvent": True,
         "eventCategory": "Management",
         "recipientAccountId": call.recipient or (principal.account if principal else None),
@@ -90,7 +93,7 @@ def render(call: CallRecord) -> str:
     if call.error_code is not None:
         record["errorCode"] = call.error_code
         record["errorMessage"] = (call.error_message or "")[:_MAX_TEXT]
-    if call.reason or call.warnings:
+    if call.reason or call.warnings or call.additional:
         record["additionalEventData"] = _additional(call)
     if call.resources:
         record["resources"] = [{"ARN": arn, "accountId": arn.split(":")[4]} for arn in call.resources]
@@ -101,8 +104,9 @@ def render(call: CallRecord) -> str:
 
 
 def _additional(call: CallRecord) -> dict[str, Any]:
+    given: dict[str, Any] = {name: text[:_MAX_TEXT] for name, text in call.additional.items()}
     reason = {"reason": call.reason[:_MAX_TEXT]} if call.reason else {}
-    return reason | ({"warnings": [warning[:_MAX_TEXT] for warning in call.warnings]} if call.warnings else {})
+    return given | reason | ({"warnings": [warning[:_MAX_TEXT] for warning in call.warnings]} if call.warnings else {})
 
 
 def _bounded(parameters: dict[str, Any] | None) -> Any:

@@ -133,6 +133,13 @@ def list_entries(
     return [ProviderEntry(*row) for row in found]
 
 
+def list_account_providers(connection: Connection, account: str) -> list[ProviderRecord]:
+    """Those of an account, of all kinds, by kind and name."""
+    table = identity_providers.c
+    ordered = _select().where(table.account == account).order_by(table.kind.desc(), table.name_key)
+    return [ProviderRecord(*row) for row in connection.execute(ordered)]
+
+
 def list_providers(connection: Connection, kind: ProviderKind) -> list[ProviderRecord]:
     """Those of all accounts."""
     of_kind = _select().where(identity_providers.c.kind == kind)

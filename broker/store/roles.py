@@ -51,6 +51,12 @@ def find_roles(
     return [_role(row) for row in connection.execute(ordered)]
 
 
+def list_all_roles(connection: Connection) -> list[Role]:
+    """Those of all accounts, by account and name."""
+    ordered = select(*_COLUMNS).join_from(entities, roles).order_by(entities.c.account, entities.c.name_key)
+    return [_role(row) for row in connection.execute(ordered)]
+
+
 def set_trust_policy(connection: Connection, role_id: str, trust_policy: str) -> None:
     connection.execute(update(roles).where(roles.c.id == role_id).values(trust_policy=trust_policy))
 

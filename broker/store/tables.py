@@ -270,6 +270,36 @@ password_policies = Table(
     Column("settings", JSON, nullable=False),
 )
 
+browser_sessions = Table(
+    "browser_sessions",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("handle", String(36), nullable=False, unique=True),
+    Column("account", String(12), ForeignKey("accounts.id"), nullable=False),
+    Column("user_id", String(32), ForeignKey("entities.id", ondelete="CASCADE")),
+    Column("provider", String(2048)),
+    Column("subject_digest", String(64)),
+    Column("index_digest", String(64)),
+    Column("sealed_identity", LargeBinary),
+    Column("amr", String(256), nullable=False),
+    Column("authenticated_at", BigInteger, nullable=False),
+    Column("mfa_at", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("source_ip", String(64), nullable=False),
+    Column("user_agent", String(512), nullable=False),
+    CheckConstraint("(user_id IS NULL) <> (provider IS NULL)", name="one_person"),
+    Index("ix_browser_sessions_user_id", "user_id"),
+    Index("ix_browser_sessions_subject_digest", "subject_digest"),
+    Index("ix_browser_sessions_index_digest", "index_digest"),
+    Index("ix_browser_sessions_account_created_at", "account", "created_at"),
+    Index("ix_browser_sessions_expires_at", "expires_at"),
+)
+"""People who are signed in to the pages. ``digest`` is that of the cookie's value, which is nowhere else; ``handle`` is
+how lists name the session. A user of ours has ``user_id``, anybody else ``provider`` and a sealed identity; the digests
+of subject and session index are there to find sessions by, for single logout."""
+
 usages = Table(
     "usages",
     metadata,
