@@ -27,6 +27,8 @@ from broker.housekeeping import start_housekeeping
 from broker.issuer_pages import issuer_pages
 from broker.mfa import MfaVerifier
 from broker.portal.role_pages import role_pages
+from broker.portal.saml_logout_pages import saml_logout_pages
+from broker.portal.saml_pages import saml_pages
 from broker.portal.sign_in_pages import sign_in_pages
 from broker.provider_pool import ProviderPool
 from broker.revocations import Revocations
@@ -107,7 +109,7 @@ def build_pages(services: Services) -> Flask:
     pages = Flask("broker", static_folder=None)
     pages.config["MAX_CONTENT_LENGTH"] = services.settings.server.max_body_bytes
     site = Site(services)
-    for room in (site.static_pages(), sign_in_pages(site), role_pages(site)):
+    for room in (site.static_pages(), sign_in_pages(site), role_pages(site), saml_pages(site), saml_logout_pages(site)):
         pages.register_blueprint(room)
     pages.register_blueprint(health_pages(services))
     pages.register_blueprint(issuer_pages(services))

@@ -30,6 +30,12 @@ DEFAULTS: Mapping[str, Any] = {
     "allow_rsa_1_5": False,
     "allow_cbc": False,
     "sealed_private_keys": [],
+    "idp_initiated": False,
+    "force_authn": False,
+    "name_id_format": "",
+    "request_binding": "Redirect",
+    "sign_requests": True,
+    "service_key": None,
 }
 """What a record's settings hold besides ``metadata``, ``audiences`` and ``acs_urls``."""
 _LONGEST_REUSE_SECONDS = 300

@@ -272,6 +272,16 @@ class SamlProviderEntry(_Section, frozen=True, tag_field="kind", tag="saml"):
     allow_sha1: bool = False
     allow_rsa_1_5: bool = False
     allow_cbc: bool = False
+    idp_initiated: bool = False
+    """Whether the provider may send people who did not ask here first. Whoever can make a person's browser send a form
+    can then sign it in as somebody else."""
+    force_authn: bool = False
+    """Have the provider ask for the password anew at each sign-in."""
+    name_id_format: Literal["", "persistent", "transient", "emailAddress", "unspecified"] = ""
+    """The NameID that is asked for; empty: the provider's choice."""
+    request_binding: Literal["Redirect", "POST"] = "Redirect"
+    """Preferred if the provider takes both."""
+    sign_requests: bool = True
 
 
 IdentityProviderEntry = OidcProviderEntry | SamlProviderEntry

@@ -67,6 +67,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "argon2": ("broker/credentials/passwords.py",),
     "segno": ("broker/iam/mfa_devices.py",),
     "lxml": ("providers/saml/",),
+    "onelogin": ("providers/saml/service.py",),
     "regex": ("broker/aws/", "broker/session_requests.py"),
     "xmlsec": ("providers/saml/",),
     "yaml": ("broker/cli/",),
@@ -181,7 +182,14 @@ def test_every_dependency_is_used() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = {_library(line) for line in project["dependencies"]}
     optional = {_library(line) for lines in project["optional-dependencies"].values() for line in lines}
-    names = {"argon2": "argon2-cffi", "jwt": "pyjwt", "yaml": "pyyaml", "werkzeug": "flask", "markupsafe": "flask"}
+    names = {
+        "argon2": "argon2-cffi",
+        "jwt": "pyjwt",
+        "onelogin": "python3-saml",
+        "yaml": "pyyaml",
+        "werkzeug": "flask",
+        "markupsafe": "flask",
+    }
     used = {names.get(library, library) for library in LIBRARIES}
     assert used - named <= optional
     assert not named - used

@@ -122,6 +122,15 @@ def verify_signature(parent: Element, keys: Sequence[TrustedKey], *, allow_sha1:
     return VerifiedSignature(signed, made_by, warnings)  # 6
 
 
+def verify_bytes(
+    signed: bytes, algorithm: str, value: bytes, keys: Sequence[TrustedKey], *, allow_sha1: bool = False
+) -> str:
+    """The fingerprint of the key that made a signature over plain bytes. Raises SignatureInvalid."""
+    if algorithm not in SIGNATURES and not (allow_sha1 and algorithm == SHA1_SIGNATURE):
+        raise forged(f"signature: algorithm {algorithm[:128]} is not accepted")
+    return _verify(signed, algorithm, value, keys)
+
+
 def presented_certificates(signature: Element) -> list[str]:
     """The fingerprints of the certificates that a signature brings along: only a hint which key to try first."""
     found = []

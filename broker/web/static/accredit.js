@@ -75,3 +75,8 @@ for (const input of document.querySelectorAll("[data-filter]")) {
     if (count) count.textContent = `${found} of ${items.length}`;
   });
 }
+
+// Messages for an identity provider: a form that is sent, or an address that is followed, at once.
+document.querySelector("form[data-send]")?.requestSubmit();
+const followed = document.querySelector("a[data-follow]");
+if (followed) location.replace(followed.href);
