@@ -25,6 +25,7 @@ from broker.errors import ConfigurationError, Unavailable
 from broker.health import health_pages, unavailable_page
 from broker.housekeeping import start_housekeeping
 from broker.issuer_pages import issuer_pages
+from broker.metadata_refresher import start_metadata_refresher
 from broker.mfa import MfaVerifier
 from broker.portal.role_pages import role_pages
 from broker.portal.saml_logout_pages import saml_logout_pages
@@ -32,10 +33,11 @@ from broker.portal.saml_pages import saml_pages
 from broker.portal.sign_in_pages import sign_in_pages
 from broker.provider_pool import ProviderPool
 from broker.revocations import Revocations
-from broker.saml_providers import unseal_private_key
+from broker.saml_providers import fetch_metadata, unseal_private_key
 from broker.services import Services
 from broker.settings import Settings, load_settings
-from broker.store.schema import migrate
+from broker.store.identity_providers import find_provider_by_arn
+from broker.store.schema import is_current, migrate
 from broker.usage import UsageLog
 from broker.web.site import Site
 from providers.fetch import Fetcher
@@ -60,13 +62,25 @@ def prepare(directory: Path) -> Prepared:
         raise ConfigurationError(f"others may enter the data directory: chmod 700 {directory}")
     settings = load_settings(directory)
     master_key = load_master_key(settings.file(settings.keys.master_key_file), os.environ)
-    declaration = check_configuration(settings, master_key)
+    declaration = check_configuration(settings, master_key, find_metadata=partial(_stored_or_fetched, settings))
     with command_database(settings) as database:
         migrate(database)
         check_master_key(database, master_key)
         replay(database)
         apply_configuration(database, declaration, master_key)
     return Prepared(settings, master_key)
+
+
+def _stored_or_fetched(settings: Settings, arn: str, url: str, ca: str | None) -> str:
+    """SAML metadata that was fetched before; a start depends on its provider only the first time."""
+    with command_database(settings) as database:
+        stored = None
+        if is_current(database):
+            with database.read() as connection:
+                stored = find_provider_by_arn(connection, arn)
+    if stored is not None and stored.settings["metadata_url"] == url:
+        return str(stored.settings["metadata"])
+    return fetch_metadata(settings, url, ca)
 
 
 def build_services(prepared: Prepared) -> Services:
@@ -123,6 +137,7 @@ def create_app(prepared: Prepared) -> Flask:
     pages = build_pages(services)
     pages.wsgi_app = AwsEndpoint(services, pages.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     start_housekeeping(services)
+    start_metadata_refresher(services)
     gc.collect()
     gc.freeze()  # what lives as long as the worker need not be looked at again, nor copied after the fork
     return pages

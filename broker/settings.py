@@ -123,6 +123,13 @@ class WebSettings(_Section, frozen=True):
     """How long ago a second factor may have been given for a change of what signs people in."""
 
 
+class SamlSettings(_Section, frozen=True):
+    """``[saml]``: SAML identity providers."""
+
+    metadata_refresh_minutes: int = 60
+    """How often metadata is fetched from where a provider publishes it (``metadata_url``)."""
+
+
 class QuotaSettings(_Section, frozen=True):
     """``[quotas]``: how many objects an account may have, and how large policies may be; AWS's defaults.
 
@@ -253,7 +260,12 @@ class SamlProviderEntry(_Section, frozen=True, tag_field="kind", tag="saml"):
     """``[[identity_provider]]`` with ``kind = "saml"``: a SAML 2.0 identity provider that roles may trust."""
 
     name: str
-    metadata_file: str
+    metadata_file: str = ""
+    metadata_url: str = ""
+    """Where the provider publishes it: fetched when it is needed first, and then regularly. With ``metadata_file`` too,
+    the file counts until the first fetch."""
+    metadata_ca_file: str = ""
+    """PEM: the only authority that may vouch for the TLS certificate of ``metadata_url``."""
     account: str = ""
     audiences: tuple[str, ...] = ()
     """What it calls us; ``Settings.saml_entity_id`` when empty."""
@@ -300,6 +312,7 @@ class Settings(_Section, frozen=True):
     log: LogSettings = LogSettings()
     iam: IamSettings = IamSettings()
     web: WebSettings = WebSettings()
+    saml: SamlSettings = SamlSettings()
     quotas: QuotaSettings = QuotaSettings()
     account: tuple[AccountEntry, ...] = ()
     policy: tuple[PolicyEntry, ...] = ()
@@ -419,6 +432,8 @@ def _check(settings: Settings) -> None:
     for name, value in msgspec.structs.asdict(settings.web).items():
         if value < 1:
             raise ConfigurationError(f"web.{name} must be at least 1")
+    if settings.saml.metadata_refresh_minutes < 1:
+        raise ConfigurationError("saml.metadata_refresh_minutes must be at least 1")
     if settings.iam.access_key_reminder_days < 1:
         raise ConfigurationError("iam.access_key_reminder_days must be at least 1")
     for quota, limit in msgspec.structs.asdict(settings.quotas).items():

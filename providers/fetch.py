@@ -72,14 +72,14 @@ class Fetcher:
         self._timeout = timeout_seconds
         self._max_bytes = max_bytes
 
-    def get(self, url: str, trust: Trust = Trust()) -> Document:  # frozen
+    def get(self, url: str, trust: Trust = Trust(), *, accept: str = "application/json") -> Document:  # frozen
         """The document at ``url``. Raises ProviderUnreachable, whatever goes wrong."""
         try:
-            return self._get(url, trust)
+            return self._get(url, trust, accept)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _unreachable(f"{url[:256]}: {type(error).__name__}: {error}") from error
 
-    def _get(self, url: str, trust: Trust) -> Document:
+    def _get(self, url: str, trust: Trust, accept: str) -> Document:
         parts = _split(url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         addresses = self._addresses(host, port, parts.scheme)
@@ -87,7 +87,7 @@ class Fetcher:
         with _connected(addresses, port, deadline) as connection:
             if parts.scheme == "https":
                 connection.start_tls(host, trust)
-            return _request(connection, parts, self._max_bytes)
+            return _request(connection, parts, self._max_bytes, accept)
 
     def _addresses(self, host: str, port: int, scheme: str) -> list[str]:
         found = {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
@@ -164,12 +164,12 @@ def _connected(addresses: Sequence[str], port: int, deadline: float) -> Iterator
             raise TimeoutError("deadline")
 
 
-def _request(connection: _Connection, parts: SplitResult, max_bytes: int) -> Document:
+def _request(connection: _Connection, parts: SplitResult, max_bytes: int, accept: str) -> Document:
     client = http.client.HTTPConnection(parts.hostname or "", parts.port)
     client.sock = connection.socket
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {
-        "Accept": "application/json",
+        "Accept": accept,
         "Accept-Encoding": "identity",
         "Connection": "close",
         "User-Agent": "accredit",

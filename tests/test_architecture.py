@@ -38,7 +38,7 @@ LAYERS = (
     {"session_requests"},
     {"saml"},
     {"sts", "iam", "analysis"},
-    {"aws", "configure", "initialize", "health", "housekeeping", "issuer_pages"},
+    {"aws", "configure", "initialize", "health", "housekeeping", "issuer_pages", "metadata_refresher"},
     {"web"},
     {"portal"},
     {"app"},
@@ -230,6 +230,7 @@ def test_generic_handlers_are_at_the_outer_edges_alone() -> None:
     edges = {
         "broker/aws/endpoint.py",
         "broker/housekeeping.py",
+        "broker/metadata_refresher.py",
         "broker/policy/evaluate.py",
         "broker/server.py",
         "broker/web/site.py",

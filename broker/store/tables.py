@@ -346,6 +346,31 @@ assertion_claims = Table(
 )
 """Assertions that were redeemed, until they expire: each counts once. ``id``: a digest of whose, which and for what."""
 
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("until", BigInteger, nullable=False),
+)
+"""Work that one process of all nodes does at a time."""
+
+saml_metadata_checks = Table(
+    "saml_metadata_checks",
+    metadata,
+    Column(
+        "provider",
+        String(2048),
+        ForeignKey("identity_providers.arn", ondelete="CASCADE", onupdate="CASCADE"),
+        primary_key=True,
+    ),
+    Column("checked_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("problem", String(1000), nullable=False),
+    Column("warned", JSON, nullable=False),
+)
+"""SAML providers' metadata: when it was looked at last, why it could not be fetched, of which ends was warned."""
+
 audit_events = Table(
     "audit_events",
     metadata,
