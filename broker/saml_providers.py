@@ -110,7 +110,7 @@ def make_saml_record(
     """
     found = read_saml_metadata(metadata, now)
     kept = {**DEFAULTS, **settings, "metadata": metadata, "valid_until": metadata_end(found)}
-    _check(kept)
+    check_saml_settings(kept)
     return ProviderRecord(saml_provider_arn(account, name), account, "saml", found.entity_id, kept)
 
 
@@ -127,7 +127,8 @@ def unseal_private_key(master_key: bytes, provider_arn: str, sealed: str) -> str
     return unseal(master_key, base64.b64decode(sealed), purpose=_purpose(provider_arn)).decode()
 
 
-def _check(settings: Mapping[str, Any]) -> None:
+def check_saml_settings(settings: Mapping[str, Any]) -> None:
+    """Raises ValidationFailed for values that the types cannot refuse."""
     if not settings["audiences"] or not settings["acs_urls"]:
         raise ValidationFailed("audiences and acs_urls must not be empty")
     if not 0 <= settings["clock_skew_seconds"] <= MAX_SKEW_SECONDS:
