@@ -68,7 +68,8 @@ def make_response(
         f'<samlp:Response xmlns:samlp="{_SAMLP}" xmlns:saml="{_SAML}" ID="_r" Version="2.0" IssueInstant="{start}"'
         f' Destination="{ACS}"><saml:Issuer>{ENTITY_ID}</saml:Issuer><samlp:Status><samlp:StatusCode'
         ' Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></samlp:Status>'
-        f'<saml:Assertion ID="{assertion_id}" Version="2.0" IssueInstant="{start}"><saml:Issuer>{ENTITY_ID}</saml:Issuer>'
+        f'<saml:Assertion ID="{assertion_id}" Version="2.0" IssueInstant="{start}">'
+        f"<saml:Issuer>{ENTITY_ID}</saml:Issuer>"
         '<saml:Subject><saml:NameID Format="urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress">alice@realm.example'
         '</saml:NameID><saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer">'
         f'<saml:SubjectConfirmationData NotOnOrAfter="{end}" Recipient="{ACS}"/></saml:SubjectConfirmation>'

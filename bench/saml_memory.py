@@ -1,7 +1,7 @@
 """Does memory stay flat? ``python -m bench.saml_memory`` verifies 100,000 responses, each another one, in one process.
 
-Two of three are good ones with ids and attributes of their own; the third is hostile: names of elements and attributes
-that never came before, which an XML library keeps. After the first tenth the process must not grow by more than the bar.
+Two of three are good ones; the third is hostile: names of elements and attributes that never came before, which an XML
+library keeps. After the first tenth the process must not grow by more than the bar.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How fast is AssumeRoleWithSAML, end to end? ``python -m bench.saml_wire`` measures it right after the floor, in turns.
+"""How fast is AssumeRoleWithSAML, end to end? ``python -m bench.saml_wire`` measures it and the floor in turns.
 
 Every request has a response of its own, signed just before the run: an assertion counts once for a role. A refused
 request ends the run, and so does a run after which the audit record has not grown by the number of answers.
