@@ -103,7 +103,8 @@ class Wire:
     def arrive(self, text):
         client = self.pages.test_client()
         path = f"/saml/{forge.ACCOUNT}/realm/acs"
-        answer = client.post(path, base_url="https://broker.example", data={"SAMLResponse": text})
+        body, kind = urlencode({"SAMLResponse": text}, errors="surrogatepass"), "application/x-www-form-urlencoded"
+        answer = client.post(path, base_url="https://broker.example", data=body, content_type=kind)
         return answer.status_code, answer.text
 
     def events(self):
