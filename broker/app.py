@@ -5,16 +5,23 @@ from __future__ import annotations
 import gc
 import os
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from flask import Flask
+from werkzeug.exceptions import HTTPException
 
+from broker.audit.anchor import Anchor
 from broker.audit.journal import replay
 from broker.audit.log import AuditLog
+from broker.audit.sealer import Sealer, start_sealing
 from broker.aws.endpoint import AwsEndpoint
 from broker.catalog import Catalog
 from broker.configure import apply_configuration, check_configuration
+from broker.console.account_pages import account_pages
+from broker.console.pages import console_pages
+from broker.credentials.audit_ring import AuditRing, ensure_audit_keys
 from broker.credentials.issuer import CredentialIssuer
 from broker.credentials.keyring import KeyRing, check_master_key
 from broker.credentials.masterkey import load_master_key
@@ -27,10 +34,16 @@ from broker.housekeeping import start_housekeeping
 from broker.issuer_pages import issuer_pages
 from broker.metadata_refresher import start_metadata_refresher
 from broker.mfa import MfaVerifier
+from broker.portal.oidc_pages import oidc_pages
+from broker.portal.password_pages import password_pages
 from broker.portal.role_pages import role_pages
 from broker.portal.saml_logout_pages import saml_logout_pages
 from broker.portal.saml_pages import saml_pages
+from broker.portal.security_pages import security_pages
+from broker.portal.session_pages import session_pages
+from broker.portal.setup_pages import setup_pages
 from broker.portal.sign_in_pages import sign_in_pages
+from broker.portal.step_up import step_up_pages
 from broker.provider_pool import ProviderPool
 from broker.revocations import Revocations
 from broker.saml_providers import fetch_metadata, unseal_private_key
@@ -67,6 +80,7 @@ def prepare(directory: Path) -> Prepared:
         migrate(database)
         check_master_key(database, master_key)
         replay(database)
+        ensure_audit_keys(database, master_key, datetime.now(UTC))
         apply_configuration(database, declaration, master_key)
     return Prepared(settings, master_key)
 
@@ -98,11 +112,22 @@ def build_services(prepared: Prepared) -> Services:
         issuer=CredentialIssuer(ring),
         mfa=MfaVerifier(database, master_key),
         providers=_provider_pool(settings, master_key),
-        audit=AuditLog(database, read_flush_seconds=settings.audit.read_flush_milliseconds / 1000),
+        audit=AuditLog(
+            database,
+            read_flush_seconds=settings.audit.read_flush_milliseconds / 1000,
+            failures_per_second=settings.audit.failures_per_second,
+        ),
         usage=UsageLog(database),
         passwords=Passwords(),
         master_key=master_key,
     )
+
+
+def build_sealer(services: Services) -> Sealer:
+    """What seals the audit record, for this process."""
+    settings = services.settings
+    ring = AuditRing(services.database, services.master_key)
+    return Sealer(services.database, ring, Anchor(settings.file(settings.audit.anchor_file)))
 
 
 def _provider_pool(settings: Settings, master_key: bytes) -> ProviderPool:
@@ -118,16 +143,35 @@ def _provider_pool(settings: Settings, master_key: bytes) -> ProviderPool:
     return ProviderPool(Surroundings(fetcher, gate, fetch.keys_fresh_seconds, 2 * fetch.timeout_seconds, unseal))
 
 
+_ROOMS = (
+    sign_in_pages,
+    password_pages,
+    oidc_pages,
+    setup_pages,
+    role_pages,
+    saml_pages,
+    saml_logout_pages,
+    step_up_pages,
+    security_pages,
+    session_pages,
+    console_pages,
+    account_pages,
+)
+"""The rooms with pages for people."""
+
+
 def build_pages(services: Services) -> Flask:
     """What answers everything that is no AWS call."""
     pages = Flask("broker", static_folder=None)
     pages.config["MAX_CONTENT_LENGTH"] = services.settings.server.max_body_bytes
     site = Site(services)
-    for room in (site.static_pages(), sign_in_pages(site), role_pages(site), saml_pages(site), saml_logout_pages(site)):
-        pages.register_blueprint(room)
+    pages.register_blueprint(site.static_pages())
+    for make in _ROOMS:
+        pages.register_blueprint(make(site))
     pages.register_blueprint(health_pages(services))
     pages.register_blueprint(issuer_pages(services))
     pages.register_error_handler(Unavailable, unavailable_page)
+    pages.register_error_handler(HTTPException, site.http_error)
     return pages
 
 
@@ -138,6 +182,7 @@ def create_app(prepared: Prepared) -> Flask:
     pages.wsgi_app = AwsEndpoint(services, pages.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     start_housekeeping(services)
     start_metadata_refresher(services)
+    start_sealing(build_sealer(services), services.settings.audit.seal_seconds)
     gc.collect()
     gc.freeze()  # what lives as long as the worker need not be looked at again, nor copied after the fork
     return pages

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import Connection
@@ -23,6 +23,7 @@ from broker.audit.event import CallRecord, render
 from broker.credentials.durations import ROLE_MAXIMUM_SECONDS, ROLE_MINIMUM_MAXIMUM_SECONDS
 from broker.credentials.keyids import POLICY_ID, ROLE_ID, USER_ID, account_of, derived_access_key_id, new_unique_id
 from broker.credentials.long_term import seal_secret
+from broker.credentials.provider_secrets import seal_client_secret
 from broker.domain.arn import (
     ACCOUNT_ID,
     mfa_device_arn,
@@ -32,6 +33,7 @@ from broker.domain.arn import (
     saml_provider_arn,
     user_arn,
 )
+from broker.domain.secret import Secret
 from broker.errors import BrokerError, ConfigurationError, ValidationFailed
 from broker.identifiers import new_uuid
 from broker.issuer_urls import check_issuer
@@ -453,7 +455,24 @@ class _Reader:
         settings["jwks"] = self._usable(where, entry.jwks_file, check_jwks)
         settings["ca"] = self._usable(where, entry.ca_file, check_authority)
         arn = oidc_provider_arn(account, entry.issuer)
+        settings["sign_in"] = self._sign_in(where, arn, entry)
         return ProviderRecord(arn, account, "oidc", entry.issuer, settings)
+
+    def _sign_in(self, where: str, arn: str, entry: OidcProviderEntry) -> dict[str, Any] | None:
+        """What the record keeps of ``[identity_provider.sign_in]``."""
+        found = entry.sign_in
+        if found is None:
+            return None
+        if found.client_id not in entry.client_ids:
+            raise ConfigurationError(f"{where}: sign_in.client_id is not among client_ids")
+        if "openid" not in found.scopes:
+            raise ConfigurationError(f"{where}: sign_in.scopes has no openid")
+        sealed = None
+        if found.client_secret_file or found.client_secret_env:
+            secret = self._secret(where, found.client_secret_file, found.client_secret_env)
+            sealed = seal_client_secret(self._master_key, arn, Secret(secret))
+        kept = {"client_id": found.client_id, "sealed_secret": sealed, "scopes": list(found.scopes)}
+        return {**kept, "title": found.title}
 
     def _usable(self, where: str, name: str, check: Callable[[str], None]) -> str | None:
         """The text of a provider's file, if there is one."""

@@ -156,3 +156,27 @@ class OrganizationMissing(BrokerError):
 
 class ConfigurationError(BrokerError):
     """The configuration cannot be used; the message names the key."""
+
+
+class InvalidLookupAttributes(BrokerError):
+    """A search of the audit record asks for something else than one attribute that there is."""
+
+
+class InvalidTimeRange(BrokerError):
+    """The end is before the beginning."""
+
+
+class InvalidNextToken(BrokerError):
+    """The token is not of this request."""
+
+
+class InvalidEventCategory(BrokerError):
+    """There are no events of that category."""
+
+
+class TrailNotFound(BrokerError):
+    """An account has one trail, and it is called otherwise."""
+
+
+class InvalidTrailName(BrokerError):
+    """No trail can be called that."""

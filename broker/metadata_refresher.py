@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from broker.errors import Unavailable
 from broker.saml.metadata_refresh import due_providers, refresh
 from broker.services import Services
-from broker.store.leases import release_lease, take_lease
+from broker.store.leases import take_lease
 
-LEASE = "saml-metadata"
+_LEASE = "saml-metadata"
 _TICK_SECONDS = 15.0
-_LEASE_SECONDS = 120
+_LEASE_SECONDS = 120.0
 """Longer than one fetch and its change may take; it is renewed before each."""
 
 _log = logging.getLogger(__name__)
@@ -28,25 +28,19 @@ def start_metadata_refresher(services: Services) -> None:
 
 def refresh_due(services: Services, holder: str, now: datetime) -> int:
     """Look at what is due, unless somebody else does; how many were looked at."""
-    if not due_providers(services.database, services.settings, now) or not _hold(services, holder, now):
+    if not due_providers(services.database, services.settings, now) or not _hold(services, holder):
         return 0
     looked_at = 0
-    try:
-        for record in due_providers(services.database, services.settings, now):  # as whoever had it before left it
-            if not _hold(services, holder, datetime.now(UTC)):
-                break
-            refresh(services.database, services.settings, record, now)
-            looked_at += 1
-    finally:
-        with services.database.write() as connection:
-            release_lease(connection, LEASE, holder)
+    for record in due_providers(services.database, services.settings, now):  # as whoever had the lease left it
+        if not _hold(services, holder):
+            break
+        refresh(services.database, services.settings, record, now)
+        looked_at += 1
     return looked_at
 
 
-def _hold(services: Services, holder: str, now: datetime) -> bool:
-    moment = int(now.timestamp())
-    with services.database.write() as connection:
-        return take_lease(connection, LEASE, holder, now=moment, until=moment + _LEASE_SECONDS)
+def _hold(services: Services, holder: str) -> bool:
+    return take_lease(services.database, _LEASE, holder, now=time.time(), seconds=_LEASE_SECONDS)
 
 
 def _run(services: Services) -> None:

@@ -102,6 +102,8 @@ class Caller(msgspec.Struct, frozen=True):
     verified: Candidate | None = None
     mfa_verified: bool = False
     """A code of the caller's MFA device came with this very call, and was right."""
+    granted: PolicySource | None = None
+    """What everybody may do to what is theirs, on pages that have looked who it is; a deny outweighs it as always."""
 
     def context(self) -> dict[str, tuple[str, ...]]:
         """The condition keys of the request itself; made only where something is decided."""

@@ -95,6 +95,13 @@ class AuditSettings(_Section, frozen=True):
 
     read_flush_milliseconds: int = 50
     """Records of read-only calls are on disk after this time at the latest (bound: 100)."""
+    failures_per_second: float = 10
+    """Failed calls of nobody known that one address leaves a record of, after a burst of ten times as many; what is
+    above is counted into one event a second."""
+    seal_seconds: float = 2.0
+    """How often new events become leaves of the Merkle tree, are indexed, and its head is signed."""
+    anchor_file: str = "audit.heads"
+    """Where this node writes a signed head each minute: best on another disk, or one that only takes additions."""
 
 
 class LogSettings(_Section, frozen=True):
@@ -240,6 +247,19 @@ class UserEntry(_Section, frozen=True):
     tags: dict[str, str] = {}
 
 
+class SignInEntry(_Section, frozen=True):
+    """``[identity_provider.sign_in]``: what people need to sign in to the pages through an OpenID Connect provider."""
+
+    client_id: str
+    """One of the provider's ``client_ids``: the one that we are registered under."""
+    client_secret_file: str = ""
+    """Mode 0600; neither this nor ``client_secret_env`` for a public client, which has PKCE alone."""
+    client_secret_env: str = ""
+    scopes: tuple[str, ...] = ("openid", "profile", "email")
+    title: str = ""
+    """What the button says; the issuer's host when empty."""
+
+
 class OidcProviderEntry(_Section, frozen=True, tag_field="kind", tag="oidc"):
     """``[[identity_provider]]``: an OpenID Connect issuer that roles may trust."""
 
@@ -254,6 +274,7 @@ class OidcProviderEntry(_Section, frozen=True, tag_field="kind", tag="oidc"):
     leeway_seconds: int = 60
     max_lifetime_seconds: int = 86_400
     allow_several_audiences: bool = False
+    sign_in: SignInEntry | None = None
 
 
 class SamlProviderEntry(_Section, frozen=True, tag_field="kind", tag="saml"):
@@ -328,6 +349,14 @@ class Settings(_Section, frozen=True):
         scheme = "https" if self.server.tls_certificate else "http"
         return self.server.base_url or f"{scheme}://{self.server.bind}"
 
+    def pages_url(self) -> str:
+        """The address that people are given. Without a configured one a loopback address is called ``localhost``:
+        passkeys are for names, never for numbers (W3C WebAuthn, "RP ID")."""
+        host, port = parse_bind(self.server.bind)
+        if self.server.base_url or host not in ("127.0.0.1", "::1", "localhost"):
+            return self.base_url().rstrip("/")
+        return f"{'https' if self.server.tls_certificate else 'http'}://localhost:{port}"
+
     def issuer_url(self, account: str) -> str:
         """The issuer of the account's tokens for relying parties: ``iss``, and where its documents are."""
         return f"{self.base_url().rstrip('/')}{ISSUER_PATH}/{account}"
@@ -386,6 +415,10 @@ def _override(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
         for key in user.get("access_key", [])
         if isinstance(key, dict)
     }
+    providers = raw.get("identity_provider", [])
+    for provider in providers if isinstance(providers, list) else []:
+        sign_in = provider.get("sign_in") if isinstance(provider, dict) else None
+        secrets |= {sign_in.get("client_secret_env")} if isinstance(sign_in, dict) else set()
     for variable, text in environ.items():
         if not variable.startswith(_PREFIX) or variable in secrets or variable in _SECRET_VARIABLES:
             continue
@@ -423,6 +456,10 @@ def _check(settings: Settings) -> None:
                 raise ConfigurationError(f"{name}: {error}") from None
     if not 0 < settings.audit.read_flush_milliseconds <= 100:
         raise ConfigurationError("audit.read_flush_milliseconds must be between 1 and 100")
+    if settings.audit.failures_per_second <= 0:
+        raise ConfigurationError("audit.failures_per_second must be above 0")
+    if not 0.05 <= settings.audit.seal_seconds <= 3_600:
+        raise ConfigurationError("audit.seal_seconds must be between 0.05 and 3600")
     if settings.keys.publish_before_use_seconds < 2:
         raise ConfigurationError("keys.publish_before_use_seconds must be at least 2, when every node has the key")
     if settings.sts.clock_window_seconds < 1:

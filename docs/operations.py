@@ -15,7 +15,7 @@ from broker.aws.model import load_extensions, load_service
 from broker.aws.operations import OPERATIONS
 
 ROOT = Path(__file__).resolve().parent.parent
-TITLES = {"sts": "STS", "iam": "IAM", "accessanalyzer": "Access Analyzer"}
+TITLES = {"sts": "STS", "iam": "IAM", "accessanalyzer": "Access Analyzer", "cloudtrail": "CloudTrail"}
 _BEGIN, _END = "<!-- operations: made by docs/operations.py -->", "<!-- end of operations -->"
 _HEAD = re.compile(r"(.+?)(?: \(|: |\. |[.:?]?$)", re.DOTALL)
 _ABSENT = "broker.iam.absent"

@@ -1,4 +1,4 @@
-"""The only outbound HTTP: small documents of identity providers, fetched so that no address can be an attack.
+"""The only outbound HTTP: small documents of identity providers, and forms for them, so that no address is an attack.
 
 1. https alone (http to loopback where the configuration allows it), no userinfo; 2. the name is resolved once and every
 address that is not public is left out, unless the configuration names its network; 3. the connection goes to exactly
@@ -17,9 +17,10 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import SplitResult, urlsplit
 
 from providers.errors import ProviderUnreachable
@@ -50,10 +51,11 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What was fetched; ``max_age`` is Cache-Control's, in seconds."""
+    """What was fetched; ``max_age`` is Cache-Control's, in seconds. ``status`` is 200, but for refusals of a form."""
 
     body: bytes
     max_age: int | None
+    status: int = 200
 
 
 class Fetcher:
@@ -74,12 +76,21 @@ class Fetcher:
 
     def get(self, url: str, trust: Trust = Trust(), *, accept: str = "application/json") -> Document:  # frozen
         """The document at ``url``. Raises ProviderUnreachable, whatever goes wrong."""
+        return self._ask(url, trust, "GET", b"", {"Accept": accept}, (200,))
+
+    def post(self, url: str, form: bytes, headers: Mapping[str, str], trust: Trust = Trust()) -> Document:  # frozen
+        """The answer to a form, also a refusal (400, 401: RFC 6749, 5.2). Raises ProviderUnreachable."""
+        return self._ask(url, trust, "POST", form, headers, (200, 400, 401))
+
+    def _ask(
+        self, url: str, trust: Trust, method: str, body: bytes, headers: Mapping[str, str], taken: Sequence[int]
+    ) -> Document:
         try:
-            return self._get(url, trust, accept)
+            return self._fetch(url, trust, partial(_request, method=method, body=body, headers=headers, taken=taken))
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _unreachable(f"{url[:256]}: {type(error).__name__}: {error}") from error
 
-    def _get(self, url: str, trust: Trust, accept: str) -> Document:
+    def _fetch(self, url: str, trust: Trust, request: Callable[[_Connection, SplitResult, int], Document]) -> Document:
         parts = _split(url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         addresses = self._addresses(host, port, parts.scheme)
@@ -87,7 +98,7 @@ class Fetcher:
         with _connected(addresses, port, deadline) as connection:
             if parts.scheme == "https":
                 connection.start_tls(host, trust)
-            return _request(connection, parts, self._max_bytes, accept)
+            return request(connection, parts, self._max_bytes)
 
     def _addresses(self, host: str, port: int, scheme: str) -> list[str]:
         found = {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
@@ -164,23 +175,33 @@ def _connected(addresses: Sequence[str], port: int, deadline: float) -> Iterator
             raise TimeoutError("deadline")
 
 
-def _request(connection: _Connection, parts: SplitResult, max_bytes: int, accept: str) -> Document:
+def _request(
+    connection: _Connection,
+    parts: SplitResult,
+    max_bytes: int,
+    *,
+    method: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    taken: Sequence[int],
+) -> Document:
     client = http.client.HTTPConnection(parts.hostname or "", parts.port)
     client.sock = connection.socket
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    headers = {
-        "Accept": accept,
+    sent = {
+        "Accept": "application/json",
+        **headers,
         "Accept-Encoding": "identity",
         "Connection": "close",
         "User-Agent": "accredit",
     }
-    client.request("GET", target, headers=headers)
+    client.request(method, target, body or None, headers=sent)
     with client.getresponse() as response:  # left open, it would keep the socket
-        return _read(response, parts, max_bytes)
+        return _read(response, parts, max_bytes, taken)
 
 
-def _read(response: http.client.HTTPResponse, parts: SplitResult, max_bytes: int) -> Document:
-    if response.status != 200:
+def _read(response: http.client.HTTPResponse, parts: SplitResult, max_bytes: int, taken: Sequence[int]) -> Document:
+    if response.status not in taken:
         raise _unreachable(f"{parts.geturl()[:256]} answered {response.status}")
     if response.getheader("Content-Encoding", "identity") != "identity":
         raise _unreachable("the answer is compressed, which was not asked for")
@@ -191,7 +212,7 @@ def _read(response: http.client.HTTPResponse, parts: SplitResult, max_bytes: int
     if length is not None and length.isdecimal() and int(length) != len(body):
         raise _unreachable("the answer was cut off")
     age = _MAX_AGE.search(response.getheader("Cache-Control") or "")
-    return Document(body, int(age[1]) if age else None)
+    return Document(body, int(age[1]) if age else None, response.status)
 
 
 def _split(url: str) -> SplitResult:

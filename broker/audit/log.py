@@ -11,11 +11,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from broker.audit.event import CallRecord, render
+from broker.audit.floods import Floods
 from broker.audit.group import GroupCommit
 from broker.audit.journal import Journal, replay
 from broker.errors import AssertionReplayed, AuditUnavailable, BrokerError
@@ -47,8 +50,9 @@ class _Redeeming:
 class AuditLog:
     """Appends event records (JSON texts) to the store."""
 
-    def __init__(self, database: Database, *, read_flush_seconds: float) -> None:
+    def __init__(self, database: Database, *, read_flush_seconds: float, failures_per_second: float = 10) -> None:
         self._database = database
+        self._floods = Floods(failures_per_second)
         self._appender = Appender(database)
         self._journal = Journal(database.journals, database) if database.journals else None
         self._issued = GroupCommit(self._write)
@@ -65,26 +69,39 @@ class AuditLog:
 
     def record(self, record: str) -> None:
         """Return when the record is on disk. Raises AuditUnavailable, and then nothing may be issued."""
-        try:
-            self._issued.submit(record)
-        except _FAILURES as error:
-            raise AuditUnavailable("The audit record cannot be written.", detail=repr(error)) from error
+        outcome: SimpleQueue[AuditUnavailable | None] = SimpleQueue()
+        self.record_then(record, outcome.put)
+        if (error := outcome.get()) is not None:
+            raise error
 
-    def record_issued(self, call: CallRecord) -> None:
-        """The same of a call that issued something; the assertion that it rests on is claimed in the same step.
+    def record_then(self, record: str, settle: Callable[[AuditUnavailable | None], None]) -> None:
+        """Return at once. When the record is on disk, ``settle`` is called with None, by another thread; with an error,
+        nothing may be issued. It must not raise."""
+        self._issued.submit(record, lambda error: settle(None if error is None else _unavailable(error)))
 
-        Raises AuditUnavailable, AssertionReplayed, and then nothing may be handed out.
-        """
+    def issued(self, call: CallRecord, record: str) -> BrokerError | None:
+        """Return when the record of a call that issued something is on disk, and with it the claim on the assertion
+        that it rests on; else the error for which nothing may be handed out."""
+        outcome: SimpleQueue[BrokerError | None] = SimpleQueue()
+        self.issued_then(call, record, outcome.put)
+        return outcome.get()
+
+    def issued_then(self, call: CallRecord, record: str, settle: Callable[[BrokerError | None], None]) -> None:
+        """The same, at once: ``settle`` is called by another thread. It must not raise."""
         if call.claim is None:
-            self.record(render(call))
+            self.record_then(record, settle)
             return
-        redeeming = _Redeeming(call, call.claim, render(call))
-        try:
-            self._redeemed.submit(redeeming)
-        except _FAILURES as error:
-            raise AuditUnavailable("The audit record cannot be written.", detail=repr(error)) from error
-        if redeeming.outcome is Redemption.REFUSED:
-            raise AssertionReplayed("Response has already been redeemed", detail="the assertion was used before")
+        redeeming = _Redeeming(call, call.claim, record)
+
+        def settled(error: Exception | None) -> None:
+            if error is not None:
+                settle(_unavailable(error))
+            elif redeeming.outcome is Redemption.REFUSED:
+                settle(AssertionReplayed("Response has already been redeemed", detail="the assertion was used before"))
+            else:
+                settle(None)
+
+        self._redeemed.submit(redeeming, settled)
 
     def record_soon(self, record: str) -> None:
         """Take the record of a read-only call: it is on disk within the flush interval. Raises AuditUnavailable."""
@@ -95,12 +112,19 @@ class AuditLog:
             self._backlog_size += len(record)
         self._flush_if_overdue()
 
+    def record_failure(self, call: CallRecord) -> None:
+        """Take the record of a failure of nobody known, or count it. Raises AuditUnavailable."""
+        if self._floods.admits(call):
+            self.record_soon(render(call))
+
     def flush(self) -> None:
         """Return when everything taken so far is in the database. Raises AuditUnavailable."""
         with self._flushing:
             self._flush()
 
     def close(self) -> None:
+        self._issued.close()
+        self._redeemed.close()
         self._closing.set()
         self._flusher.join()
         self._appender.close()
@@ -109,33 +133,25 @@ class AuditLog:
 
     def _write(self, records: list[str]) -> None:
         """Return when a group of records is on disk."""
-        try:
-            if self._journal is not None and self._journal.usable:
-                self._journal.append(records)
-                self._flush_if_overdue()
-            else:
-                with self._database.exclusive():
-                    self._appender.append(records)
-        except _FAILURES as error:
-            _log.error("audit record cannot be written", extra={"error": repr(error)})
-            raise
+        if self._journal is not None and self._journal.usable:
+            self._journal.append(records)
+            self._flush_if_overdue()
+        else:
+            with self._database.exclusive():
+                self._appender.append(records)
 
     def _write_redeemed(self, group: list[_Redeeming]) -> None:
         """Return when a group's claims and records are on disk."""
-        try:
-            with self._database.exclusive(), self._database.engine.begin() as connection:
-                outcomes = redeem(connection, [one.claim for one in group])
-                records = []
-                for one, outcome in zip(group, outcomes, strict=True):
-                    if outcome is Redemption.AGAIN:
-                        one.call.warnings.append("the assertion was used again, within the provider's re-use window")
-                        one.record = render(one.call)
-                    if outcome is not Redemption.REFUSED:
-                        records.append(one.record)
-                append_records(connection, records)
-        except _FAILURES as error:
-            _log.error("audit record cannot be written", extra={"error": repr(error)})
-            raise
+        with self._database.exclusive(), self._database.engine.begin() as connection:
+            outcomes = redeem(connection, [one.claim for one in group])
+            records = []
+            for one, outcome in zip(group, outcomes, strict=True):
+                if outcome is Redemption.AGAIN:
+                    one.call.warnings.append("the assertion was used again, within the provider's re-use window")
+                    one.record = render(one.call)
+                if outcome is not Redemption.REFUSED:
+                    records.append(one.record)
+            append_records(connection, records)
         for one, outcome in zip(group, outcomes, strict=True):
             one.outcome = outcome
         self._flush_if_overdue()
@@ -167,7 +183,7 @@ class AuditLog:
                 self._backlog = backlog + self._backlog  # those calls were answered: their records must not be lost
                 self._backlog_size += sum(map(len, backlog))
             _log.error("audit records cannot be written", extra={"error": repr(error)})
-            raise AuditUnavailable("The audit record cannot be written.", detail=repr(error)) from error
+            raise _unavailable(error) from error
 
     def _flush_regularly(self) -> None:
         """Not a daemon: it ends after the main thread has, with a last flush, so that a stopping worker loses none."""
@@ -175,12 +191,21 @@ class AuditLog:
         replayed_at = time.monotonic()
         while main.is_alive() and not self._closing.wait(self._interval):
             with self._flushing:
+                self._take_summaries(int(time.time()))
                 self._flush_quietly()
             if time.monotonic() - replayed_at > _REPLAY_SECONDS:
                 replayed_at = time.monotonic()
                 self._replay_quietly()
         with self._flushing:
+            self._take_summaries(int(time.time()) + 1)
             self._flush_quietly()
+
+    def _take_summaries(self, before: int) -> None:
+        """Put the events of what was counted into the backlog, whatever its size: they are few."""
+        summaries = [render(call) for call in self._floods.summaries(before)]
+        with self._mutex:
+            self._backlog += summaries
+            self._backlog_size += sum(map(len, summaries))
 
     def _flush_quietly(self) -> None:
         try:
@@ -193,3 +218,7 @@ class AuditLog:
             replay(self._database)
         except _FAILURES as error:
             _log.error("journals cannot be read", extra={"error": repr(error)})
+
+
+def _unavailable(error: Exception) -> AuditUnavailable:
+    return AuditUnavailable("The audit record cannot be written.", detail=repr(error))

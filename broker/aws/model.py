@@ -47,6 +47,8 @@ class Service:
     xml_namespace: str
     signing_name: str
     operations: Mapping[str, Operation]
+    target_prefix: str = ""
+    """In the JSON protocol, what stands before the operation's name in ``X-Amz-Target``."""
 
 
 def load_extensions() -> Mapping[str, Extension]:
@@ -67,7 +69,8 @@ def load_service(name: str, extension: Extension | None = None) -> Service:
     model = ServiceModel({**data, **added}, name)
     namespace = model.metadata.get("xmlNamespace", "")
     operations = {item: _operation(model.operation_model(item), namespace) for item in model.operation_names}
-    return Service(name, model.metadata["protocol"], model.api_version, namespace, model.signing_name, operations)
+    protocol, prefix = model.metadata["protocol"], model.metadata.get("targetPrefix", "")
+    return Service(name, protocol, model.api_version, namespace, model.signing_name, operations, prefix)
 
 
 def wire_name(name: str, shape: Any) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from botocore import xform_name
 
 from broker.analysis.validate_policy import validate_policy
-from broker.aws.codec import query, restjson, xml
+from broker.aws.codec import json, query, restjson, xml
 from broker.aws.errors import InvalidParameter
 from broker.aws.model import Operation, Service, load_extensions, load_service
 from broker.domain.session import PolicyDescriptor, Tag
@@ -210,6 +210,9 @@ from broker.sts.saml import assume_role_with_saml
 from broker.sts.tokens import get_web_identity_token
 from broker.sts.user_sessions import get_federation_token, get_session_token
 from broker.sts.web_identity import assume_role_with_web_identity
+from broker.trail.lookup_events import LookupAttribute, lookup_events
+from broker.trail.public_keys import list_public_keys
+from broker.trail.trails import describe_trails, get_trail_status
 
 
 class Effect(Enum):
@@ -232,6 +235,12 @@ class Entry:
 OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
     "accessanalyzer": {
         "ValidatePolicy": Entry(validate_policy, Effect.READ),
+    },
+    "cloudtrail": {
+        "DescribeTrails": Entry(describe_trails, Effect.READ),
+        "GetTrailStatus": Entry(get_trail_status, Effect.READ),
+        "ListPublicKeys": Entry(list_public_keys, Effect.READ),
+        "LookupEvents": Entry(lookup_events, Effect.READ),
     },
     "sts": {
         "AssumeRole": Entry(assume_role, Effect.ISSUE),
@@ -411,6 +420,7 @@ STRUCTURES: Mapping[str, Callable[..., object]] = {
     "LDAPProviderSettings": LdapSettings,
     "LDAPSessionTag": SessionTag,
     "LDAPUserSearch": UserSearch,
+    "LookupAttribute": LookupAttribute,
     "PolicyDescriptorType": PolicyDescriptor,
     "Tag": Tag,
 }
@@ -419,6 +429,7 @@ STRUCTURES: Mapping[str, Callable[..., object]] = {
 _CODECS: Mapping[str, tuple[Callable[..., Any], Callable[[Operation], Callable[[object, str], bytes]]]] = {
     "query": (query.compile_input, xml.compile_output),
     "rest-json": (restjson.compile_input, restjson.compile_output),
+    "json": (json.compile_input, json.compile_output),
 }
 """Protocol of a service model -> compilers of an operation's input and output."""
 
@@ -459,6 +470,7 @@ class Api:
     namespace: str
     served: Mapping[str, Served]
     known: frozenset[str]
+    target_prefix: str = ""
 
 
 def load_apis() -> list[Api]:
@@ -469,7 +481,8 @@ def load_apis() -> list[Api]:
 
 def _load_api(service: Service, entries: Mapping[str, Entry]) -> Api:
     served = {action: _serve(service, service.operations[action], entry) for action, entry in entries.items()}
-    return Api(service.protocol, service.api_version, service.xml_namespace, served, frozenset(service.operations))
+    known = frozenset(service.operations)
+    return Api(service.protocol, service.api_version, service.xml_namespace, served, known, service.target_prefix)
 
 
 def _refused(operation: Operation, entry: Entry) -> dict[str, str]:

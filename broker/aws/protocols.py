@@ -1,6 +1,7 @@
 """The protocols that AWS's clients speak to us: which operation a request asks for, and the form of the answer.
 
-``load_protocols`` is the one place that chooses: a path has one protocol.
+``load_protocols`` is the one place that chooses: a path has one protocol, but for that of the query protocol, where a
+header asks for JSON.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from broker.audit.event import CallRecord
-from broker.aws.codec import restjson, xml
+from broker.aws.codec import json, restjson, xml
 from broker.aws.codec.query import parse_form
 from broker.aws.errors import (
     InvalidAction,
@@ -35,8 +36,8 @@ class WireProtocol(Protocol):
 
     content_type: str
 
-    def takes(self, environ: Environ) -> bool:
-        """Whether the request is a call; else it is a person's."""
+    def chosen(self, environ: Environ) -> WireProtocol | None:
+        """Which protocol the call is of; None if it is no call but a person's request."""
 
     def read(self, environ: Environ, max_body: int, record: CallRecord) -> Asked:
         """What is asked for; the record learns its name. Raises BrokerError."""
@@ -54,7 +55,8 @@ class WireProtocol(Protocol):
 def load_protocols(path_prefix: str) -> dict[str, WireProtocol]:
     """Path -> the protocol that is spoken there, also below ``path_prefix``."""
     apis = load_apis()
-    query = Query({api.version: api for api in apis if api.protocol == "query"})
+    targets = Json({api.target_prefix: api for api in apis if api.protocol == "json"})
+    query = Query({api.version: api for api in apis if api.protocol == "query"}, targets)
     found: dict[str, WireProtocol] = {"/": query, path_prefix or "/": query, f"{path_prefix}/": query}
     for api in apis:
         if api.protocol == "rest-json":
@@ -68,18 +70,18 @@ class Query:
 
     content_type = "text/xml"
 
-    def __init__(self, apis: Mapping[str, Api]) -> None:
+    def __init__(self, apis: Mapping[str, Api], targets: Json) -> None:
         self._apis = apis
+        self._targets = targets
 
-    def takes(self, environ: Environ) -> bool:
-        """A POST, or a GET that names an action or is signed."""
+    def chosen(self, environ: Environ) -> WireProtocol | None:
+        """A POST is a call, in JSON if it says so; a GET, if it names an action or is signed."""
         if environ["REQUEST_METHOD"] == "POST":
-            return True
+            return self._targets if "HTTP_X_AMZ_TARGET" in environ else self
         query: str = environ["QUERY_STRING"]
         signed: Any = environ.get("HTTP_AUTHORIZATION", "")
-        return environ["REQUEST_METHOD"] == "GET" and (
-            "Action=" in query or "X-Amz-" in query or signed.startswith("AWS4")
-        )
+        is_call = "Action=" in query or "X-Amz-" in query or signed.startswith("AWS4")
+        return self if is_call and environ["REQUEST_METHOD"] == "GET" else None
 
     def read(self, environ: Environ, max_body: int, record: CallRecord) -> Asked:
         body = read_body(environ, max_body)
@@ -112,6 +114,40 @@ class Query:
         return []
 
 
+class Json:
+    """The JSON 1.1 protocol: the header ``X-Amz-Target`` names service, version and operation."""
+
+    content_type = json.CONTENT_TYPE
+
+    def __init__(self, apis: Mapping[str, Api]) -> None:
+        self._apis = apis
+
+    def chosen(self, environ: Environ) -> WireProtocol | None:
+        return self
+
+    def read(self, environ: Environ, max_body: int, record: CallRecord) -> Asked:
+        prefix, _, action = environ["HTTP_X_AMZ_TARGET"].rpartition(".")
+        record.event_name = action
+        body = read_body(environ, max_body)
+        api = self._apis.get(prefix)
+        if api is None or action not in api.known:
+            raise InvalidAction(f"Could not find operation {action[:128]}")
+        served = api.served.get(action)
+        if served is None:
+            raise UnsupportedOperation(f"The operation {action} is not supported by this endpoint.")
+        record.event_source = served.event_source
+        return served, restjson.RestRequest("", environ.get("CONTENT_TYPE", ""), body), body
+
+    def wire_error(self, error: BrokerError | ProviderError) -> WireError:
+        return json_error(error)
+
+    def render_error(self, error: WireError, served: Served | None, request_id: str) -> bytes:
+        return json.render_error(error)
+
+    def error_headers(self, error: WireError) -> list[tuple[str, str]]:
+        return [("x-amzn-ErrorType", error.code)]
+
+
 class RestJson:
     """The rest-json protocol, of the one operation that a path stands for."""
 
@@ -120,8 +156,8 @@ class RestJson:
     def __init__(self, served: Served) -> None:
         self._served = served
 
-    def takes(self, environ: Environ) -> bool:
-        return bool(environ["REQUEST_METHOD"] == self._served.method)
+    def chosen(self, environ: Environ) -> WireProtocol | None:
+        return self if environ["REQUEST_METHOD"] == self._served.method else None
 
     def read(self, environ: Environ, max_body: int, record: CallRecord) -> Asked:
         record.event_name, record.event_source = self._served.name, self._served.event_source

@@ -27,7 +27,7 @@ def make_site(directory: Path, issuer: str, saml_metadata_url: str, port: int) -
         if not (directory / _MARK).exists():
             raise AlreadyExists(f"{directory} exists and is not an earlier demonstration")
         shutil.rmtree(directory)
-    root = initialize(directory, ACCOUNT)
+    root = initialize(directory, ACCOUNT).root
     (directory / _MARK).touch()
     with (directory / CONFIG_FILE).open("a", encoding="utf-8") as file:
         file.write(_objects(issuer, saml_metadata_url))

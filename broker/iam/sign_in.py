@@ -34,7 +34,7 @@ ADDRESS = Bucket(50, 10)
 USER = Bucket(100, 4)
 """100 at once and 900 an hour."""
 
-_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
+NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 """Other texts are nobody's name, and not every database takes them."""
 _WRONG = "Your authentication information is incorrect. Please try again."
 _TOO_MANY = "Too many attempts. Please try again later."
@@ -63,7 +63,7 @@ def verify_password(
     """
     moment = int(now.timestamp())
     with services.database.read() as connection:
-        user = find_entity_by_name(connection, account, "user", user_name if _NAME.fullmatch(user_name) else "")
+        user = find_entity_by_name(connection, account, "user", user_name if NAME.fullmatch(user_name) else "")
         profile = find_login_profile(connection, "" if user is None else user.id)
         policy = password_policy_of(connection, account)
     subject = _unknown(account, user_name) if user is None else user.id

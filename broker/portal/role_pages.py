@@ -12,19 +12,19 @@ from broker.domain.arn import Arn
 from broker.domain.credentials import Credentials
 from broker.domain.moment import iso_seconds
 from broker.errors import AccessDenied, BrokerError, ValidationFailed
+from broker.portal.role_list import PAGE, STS, list_roles, person_key, reachable_roles, why_not
 from broker.portal.snippets import snippets
 from broker.services import Caller
 from broker.store.accounts import list_account_rows
+from broker.store.favourite_roles import note_use, put_favourite
 from broker.sts.assume_role import assume_role
 from broker.sts.external import assume_role_as, external_operation
-from broker.sts.reachable_roles import ReachableRole, roles_of_external, roles_of_user
 from broker.sts.role_sessions import AssumedRoleUser, parse_role_arn
-from broker.web.calls import caller_of, issue, new_record
+from broker.web.calls import issue, new_record
 from broker.web.sessions import BrowserSession
-from broker.web.site import Site
+from broker.web.site import Site, own_path
 from providers.errors import ProviderError
 
-_STS = "sts.amazonaws.com"
 _DURATIONS = ((900, "15 minutes"), (3_600, "1 hour"), (14_400, "4 hours"), (28_800, "8 hours"), (43_200, "12 hours"))
 _SHORTEST, _LONGEST = 900, 43_200
 
@@ -42,9 +42,19 @@ def role_pages(site: Site) -> Blueprint:
     @pages.get("")
     def roles() -> Response:
         session = site.signed_in()
-        query = request.args.get("q", "")[:200]
-        found = [role for role in reachable_roles(site, session) if _matches(role, query)]
-        return site.render("portal/roles.html", section="/portal", roles=found, query=query, aliases=_aliases(site))
+        query, start = request.args.get("q", "")[:200], _start(request.args.get("from", ""))
+        page = list_roles(site, session, query, start)
+        return site.render("portal/roles.html", section="/portal", page=page, query=query, step=PAGE)
+
+    @pages.post("/favourite")
+    def favourite() -> Response:
+        """Mark a role, or take the mark away. What nobody but the person sees leaves no event."""
+        session, arn = site.signed_in(), str(parse_role_arn(request.form.get("role_arn", "")[:2_048]))
+        if arn not in {role.arn for role in reachable_roles(site, session)}:
+            raise AccessDenied("You may not assume this role, or it does not exist.")
+        with site.services.database.write() as connection:
+            put_favourite(connection, person_key(session.person), arn, request.form.get("favourite") == "1")
+        return site.redirect(own_path(request.form.get("next")))
 
     @pages.get("/role")
     def role() -> Response:
@@ -58,20 +68,11 @@ def role_pages(site: Site) -> Blueprint:
             issued = get_credentials(site, session, arn, request.form.get("duration_seconds", ""))
         except (BrokerError, ProviderError) as error:
             return _role_page(site, arn, error)
+        with site.services.database.write() as connection:
+            note_use(connection, person_key(session.person), arn, int(site.visit().now.timestamp()))
         return _credentials_page(site, arn, issued)
 
     return pages
-
-
-def reachable_roles(site: Site, session: BrowserSession) -> list[ReachableRole]:
-    """The roles that this person may assume."""
-    services, visit = site.services, site.visit()
-    caller = caller_of(services, visit, session, new_record(visit, _STS, "ListReachableRoles"))
-    external = session.person.external
-    if external is None:
-        return roles_of_user(services, caller, caller.authenticated().principal.user_name or "")
-    record = services.catalog.provider(external.provider)
-    return [] if record is None else roles_of_external(services, caller, record, external.identity)
 
 
 def get_credentials(site: Site, session: BrowserSession, role_arn: str, duration: str) -> Issued:
@@ -79,7 +80,7 @@ def get_credentials(site: Site, session: BrowserSession, role_arn: str, duration
     services, external = site.services, session.person.external
     seconds = _seconds(site, role_arn, duration)
     if external is None:
-        record = new_record(site.visit(), _STS, "AssumeRole")
+        record = new_record(site.visit(), STS, "AssumeRole")
         record.parameters = {"role_arn": role_arn, "duration_seconds": seconds}
 
         def assume(caller: Caller) -> Issued:
@@ -91,7 +92,7 @@ def get_credentials(site: Site, session: BrowserSession, role_arn: str, duration
     provider = services.catalog.provider(external.provider)
     if provider is None:
         raise AccessDenied("Your identity provider is not registered any more.")
-    record = new_record(site.visit(), _STS, external_operation(provider))
+    record = new_record(site.visit(), STS, external_operation(provider))
     record.parameters = {"role_arn": role_arn, "duration_seconds": seconds}
 
     def federate(caller: Caller) -> Issued:
@@ -129,9 +130,9 @@ def _role_page(site: Site, arn: str, error: BrokerError | ProviderError | None =
     parsed = parse_role_arn(arn)
     role = next((one for one in reachable_roles(site, session) if one.arn == arn), None)
     longest = role.max_session_duration if role else 3_600
-    why = None
     if error is None and role is None:
         error = AccessDenied("You may not assume this role, or it does not exist.")
+    why = why_not(site, session, arn) if role is None else ""
     return site.render(
         "portal/role.html",
         status=200 if error is None else wire_error(error).status,
@@ -156,14 +157,14 @@ def _credentials_page(site: Site, arn: str, issued: Issued) -> Response:
         name=name,
         user_arn=issued.assumed_role_user.arn,
         expires=iso_seconds(end),
+        until=end.timestamp(),
         minutes=int((end - site.visit().now).total_seconds() // 60),
         snippets=snippets(issued.credentials, profile=name, endpoint=site.services.settings.base_url()),
     )
 
 
-def _matches(role: ReachableRole, query: str) -> bool:
-    shown = f"{role.name} {role.account} {role.description} {role.arn}".lower()
-    return all(word in shown for word in query.lower().split())
+def _start(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
 
 
 def _aliases(site: Site) -> dict[str, str]:

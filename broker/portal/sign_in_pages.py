@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -9,6 +10,7 @@ from flask import Blueprint, Response, request
 
 from broker.audit.event import render
 from broker.domain.arn import ACCOUNT_ID, Arn
+from broker.portal.oidc_pages import oidc_path, oidc_title
 from broker.portal.saml_logout_pages import leave_provider
 from broker.services import Services
 from broker.settings import SAML_PATH
@@ -51,7 +53,13 @@ def sign_in_pages(site: Site) -> Blueprint:
         found = find_sign_in_account(site.services, account)
         if found is None:
             return site.render("portal/choose_account.html", status=404, next=own_path(None), error=_NO_SUCH)
-        return sign_in_page(site, found, own_path(request.args.get("next")))
+        next_path = own_path(request.args.get("next"))
+        wanted = request.args.get("provider", "")
+        hinted = [one for one in provider_buttons(site.services, found.id) if wanted and one.title == wanted]
+        if hinted:  # a link that names the provider leads straight to it
+            hint = quote(request.args.get("login_hint", ""), safe="")
+            return site.redirect(f"{hinted[0].path}?next={quote(next_path, safe='')}&login_hint={hint}")
+        return sign_in_page(site, found, next_path)
 
     @pages.post("/sign-out")
     def sign_out() -> Response:
@@ -72,7 +80,9 @@ def sign_in_pages(site: Site) -> Blueprint:
     return pages
 
 
-def sign_in_page(site: Site, account: AccountRow, next_path: str, *, error: str = "", status: int = 200) -> Response:
+def sign_in_page(
+    site: Site, account: AccountRow, next_path: str, *, error: str = "", status: int = 200, user_name: str = ""
+) -> Response:
     return site.render(
         "portal/sign_in.html",
         status=status,
@@ -80,6 +90,7 @@ def sign_in_page(site: Site, account: AccountRow, next_path: str, *, error: str 
         next=next_path,
         providers=provider_buttons(site.services, account.id),
         error=error,
+        user_name=user_name,
     )
 
 
@@ -105,5 +116,14 @@ def _saml_button(record: ProviderRecord) -> ProviderButton:
     return ProviderButton(name, f"{SAML_PATH}/{record.account}/{quote(name)}/login")
 
 
-_BUTTONS = {"saml": _saml_button}
+def _oidc_button(record: ProviderRecord) -> ProviderButton | None:
+    if not record.settings.get("sign_in"):
+        return None
+    return ProviderButton(oidc_title(record), f"{oidc_path(record)}/login")
+
+
+_BUTTONS: Mapping[str, Callable[[ProviderRecord], ProviderButton | None]] = {
+    "saml": _saml_button,
+    "oidc": _oidc_button,
+}
 """Kind -> the provider's button, or None for one that cannot sign people in."""

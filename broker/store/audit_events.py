@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from broker.store.engine import Database
-from broker.store.tables import audit_journals
+from broker.store.failures import translated
+from broker.store.tables import audit_events, audit_journals
 
 Frame = tuple[int, str]
 """A record in a journal, and its number there."""
@@ -93,3 +94,78 @@ def ingest(connection: Connection, journal: str, frames: Sequence[Frame], *, ali
         taken = new[-1][0]
         connection.execute(update(audit_journals).where(table.name == journal).values(taken=taken))
     return int(taken)
+
+
+class Unsettled(Exception):
+    """Transactions that began before are still at it."""
+
+
+def settled_sequence(database: Database) -> int:
+    """A sequence up to which nothing will be added any more; 0 if there are no events.
+
+    SQLite has one writer. On PostgreSQL sequences are given before the transaction commits, so those who are adding
+    have to end first: an insert locks the table before it takes a number, hence whoever has a number up to the one
+    seen holds the lock now, or has ended. Raises Unsettled if they take long, and Unavailable.
+    """
+    with translated(), database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        last = int(connection.execute(select(func.coalesce(func.max(audit_events.c.sequence), 0))).scalar_one())
+        if not database.is_sqlite:
+            _await_adding(connection)
+    return last
+
+
+def _await_adding(connection: Connection) -> None:
+    """Return when all transactions have ended that add events now."""
+    adding = set(connection.exec_driver_sql(_ADDING).scalars())
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while adding:
+        if time.monotonic() > deadline:
+            raise Unsettled
+        time.sleep(_SETTLE_STEP_SECONDS)
+        adding &= set(connection.exec_driver_sql(_ADDING).scalars())
+
+
+def read_events(connection: Connection, after: int, last: int, limit: int) -> list[tuple[int, str]]:
+    """Sequence and record of the events after ``after``, up to ``last``."""
+    column = audit_events.c
+    query = (
+        select(column.sequence, column.record)
+        .where(column.sequence > after, column.sequence <= last)
+        .order_by(column.sequence)
+        .limit(limit)
+    )
+    return [(sequence, record) for sequence, record in connection.execute(query)]
+
+
+def count_events(connection: Connection, after: int) -> int:
+    """How many events have a higher sequence than ``after``."""
+    query = select(func.count()).select_from(audit_events).where(audit_events.c.sequence > after)
+    return int(connection.execute(query).scalar_one())
+
+
+def find_record(connection: Connection, sequence: int) -> str | None:
+    found = connection.execute(select(audit_events.c.record).where(audit_events.c.sequence == sequence))
+    return found.scalar_one_or_none()
+
+
+def records_of(connection: Connection, sequences: Sequence[int]) -> dict[int, str]:
+    """The records of these events, as far as they are there."""
+    column = audit_events.c
+    found: dict[int, str] = {}
+    for at in range(0, len(sequences), _SEQUENCES_A_STATEMENT):
+        chosen = column.sequence.in_(sequences[at : at + _SEQUENCES_A_STATEMENT])
+        found |= {
+            row.sequence: row.record for row in connection.execute(select(column.sequence, column.record).where(chosen))
+        }
+    return found
+
+
+_SEQUENCES_A_STATEMENT = 256
+_SETTLE_SECONDS = 2.0
+_SETTLE_STEP_SECONDS = 0.005
+
+_ADDING = """
+SELECT virtualtransaction FROM pg_locks
+WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND relation = 'audit_events'::regclass
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()
+"""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
 from broker.domain.role import Role
 from broker.store.entities import below, of_kind
@@ -25,15 +25,32 @@ _COLUMNS = (
     entities.c.permissions_boundary,
     entities.c.tags,
 )
+_BY_ARN = select(*_COLUMNS).join_from(entities, roles).where(entities.c.arn == bindparam("value"))
+_BY_NAME = (
+    select(*_COLUMNS)
+    .join_from(entities, roles)
+    .where(
+        entities.c.account == bindparam("account"),
+        entities.c.kind == "role",
+        entities.c.name_key == bindparam("name_key"),
+    )
+)
+_BY_ID = select(*_COLUMNS).join_from(entities, roles).where(entities.c.id == bindparam("value"))
 
 
 def find_role(connection: Connection, arn: str) -> Role | None:
     """The role of exactly this ARN (with its path, in its case)."""
-    return _find(connection, entities.c.arn == arn)
+    return _find(connection, _BY_ARN, arn)
 
 
 def find_role_by_id(connection: Connection, role_id: str) -> Role | None:
-    return _find(connection, entities.c.id == role_id)
+    return _find(connection, _BY_ID, role_id)
+
+
+def find_named_role(connection: Connection, account: str, name: str) -> Role | None:
+    """The role of this name, whatever its case and its path."""
+    row = connection.execute(_BY_NAME, {"account": account, "name_key": name.lower()}).first()
+    return None if row is None else _role(row)
 
 
 def find_roles_by_id(connection: Connection, role_ids: Iterable[str]) -> list[Role]:
@@ -76,8 +93,8 @@ def put_role_details(
         connection.execute(update(roles).where(roles.c.id == role_id).values(**values))
 
 
-def _find(connection: Connection, where: ColumnElement[bool]) -> Role | None:
-    row = connection.execute(select(*_COLUMNS).join_from(entities, roles).where(where)).first()
+def _find(connection: Connection, statement: Select[Any], value: str) -> Role | None:
+    row = connection.execute(statement, {"value": value}).first()
     return None if row is None else _role(row)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
     Text,
@@ -300,6 +301,54 @@ browser_sessions = Table(
 how lists name the session. A user of ours has ``user_id``, anybody else ``provider`` and a sealed identity; the digests
 of subject and session index are there to find sessions by, for single logout."""
 
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("account", String(12), ForeignKey("accounts.id"), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("ix_tickets_expires_at", "expires_at"),
+)
+"""What was begun and can be finished once: a sign-in half-way through, a request to a provider, a set-up link.
+``digest`` is that of a random value which only the browser, or the link, has."""
+
+passkeys = Table(
+    "passkeys",
+    metadata,
+    Column("credential_id", String(1400), primary_key=True),
+    Column("user_id", String(32), ForeignKey("entities.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("sign_count", BigInteger, nullable=False),
+    Column("transports", JSON, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+    Index("ix_passkeys_user_id", "user_id"),
+)
+"""Security keys and passkeys (WebAuthn) of users of ours."""
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("user_id", String(32), ForeignKey("entities.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_recovery_codes_user_id", "user_id"),
+)
+"""Codes for whoever lost the second factor; each is deleted when it is used."""
+
+favourite_roles = Table(
+    "favourite_roles",
+    metadata,
+    Column("person", String(64), primary_key=True),
+    Column("role_arn", String(2048), primary_key=True),
+    Column("favourite", Boolean, nullable=False),
+    Column("used_at", BigInteger),
+)
+"""What a person marked in the role list, and used last. ``person`` is a digest of who it is."""
+
 usages = Table(
     "usages",
     metadata,
@@ -346,15 +395,6 @@ assertion_claims = Table(
 )
 """Assertions that were redeemed, until they expire: each counts once. ``id``: a digest of whose, which and for what."""
 
-leases = Table(
-    "leases",
-    metadata,
-    Column("name", String(64), primary_key=True),
-    Column("holder", String(64), nullable=False),
-    Column("until", BigInteger, nullable=False),
-)
-"""Work that one process of all nodes does at a time."""
-
 saml_metadata_checks = Table(
     "saml_metadata_checks",
     metadata,
@@ -387,3 +427,67 @@ audit_journals = Table(
     Column("taken", BigInteger, nullable=False),
 )
 """How far each worker's journal has been taken into ``audit_events``: the number of its last frame there."""
+
+audit_tiles = Table(
+    "audit_tiles",
+    metadata,
+    Column("level", SmallInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("hashes", LargeBinary, nullable=False),
+)
+"""The Merkle tree over the audit record, in tiles of 256 hashes (C2SP tlog-tiles). They outlive the events."""
+
+audit_segments = Table(
+    "audit_segments",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("sequences", LargeBinary, nullable=False),
+    Column("first_time", BigInteger, nullable=False),
+    Column("latest_time", BigInteger, nullable=False),
+    Index("ix_audit_segments_first_time", "first_time", "number"),
+    Index("ix_audit_segments_latest_time", "latest_time", "number"),
+)
+"""Which events the leaves of a tile are: their sequences, 8 bytes each. ``first_time`` is the earliest time of an event
+among them; ``latest_time`` the latest time of any event up to here, which never falls."""
+
+audit_marks = Table(
+    "audit_marks",
+    metadata,
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    Column("segment", BigInteger, primary_key=True, autoincrement=False),
+    Column("marks", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The index of the audit record: which leaves of a segment have a value (``key`` is a digest of account, attribute and
+value), one bit each."""
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+"""Signed tree heads (C2SP tlog-checkpoint): one of each minute, and the latest."""
+
+audit_keys = Table(
+    "audit_keys",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("algorithm", String(8), nullable=False),
+    Column("origin", String(64), nullable=False),
+    Column("sealed_private_key", LargeBinary, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("active_from", BigInteger, nullable=False),
+)
+"""What signs tree heads (Ed25519) and digest files (RSA). Public halves stay: what they signed is verified for ever."""
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("holder", String(36), nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+"""Who does what one process of all nodes does at a time. Times are milliseconds since the epoch."""

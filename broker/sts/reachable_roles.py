@@ -5,14 +5,14 @@ What the answer shows is decided again, by the same policies, when a role is cho
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from broker.authorization import caller_context, decide
 from broker.callers import load_identity
 from broker.catalog import RoleView
 from broker.errors import BrokerError
-from broker.policy.context import principal_context
+from broker.policy.context import Context, principal_context
 from broker.policy.evaluate import AccessRequest, PolicySet
 from broker.services import Caller, Services
 from broker.session_requests import SessionRequest, role_context
@@ -38,13 +38,15 @@ def roles_of_user(services: Services, caller: Caller, session_name: str) -> list
     identity = load_identity(services, caller.authenticated())
     request = SessionRequest(session_name=session_name, tags={})
     plain = {**caller_context(caller, identity), **request.context()}
-    stronger = {**plain, "aws:MultiFactorAuthPresent": ("true",), "aws:MultiFactorAuthAge": ("0",)}
+    with_mfa = {**plain, "aws:MultiFactorAuthPresent": ("true",), "aws:MultiFactorAuthAge": ("0",)}
+    contexts = ((_RoleContexts(plain), False), (_RoleContexts(with_mfa), True))
     found = []
     for view in services.catalog.all_roles():
         policies = identity.policy_set(view.trust)
-        for context, needs_mfa in ((plain, False), (stronger, True)):
-            known = {**context, **role_context(view, {})}
-            access = AccessRequest(identity.principal, "sts:AssumeRole", view.role.arn, view.role.account, known)
+        for known, needs_mfa in contexts:
+            access = AccessRequest(
+                identity.principal, "sts:AssumeRole", view.role.arn, view.role.account, known.of(view)
+            )
             if decide(access, policies).allowed:
                 found.append(_shown(view, needs_mfa=needs_mfa))
                 break
@@ -74,16 +76,18 @@ def _let_in(
     caller: Caller, record: ProviderRecord, identity: ExternalIdentity, views: Iterable[RoleView]
 ) -> list[ReachableRole]:
     federated, request = asked_of(record, identity, caller.now)
-    context = {
-        **caller.context(),
-        **principal_context(federated.principal),
-        **federated.context,
-        **request.context(),
-        "aws:FederatedProvider": (federated.principal.arn,),
-    }
+    contexts = _RoleContexts(
+        {
+            **caller.context(),
+            **principal_context(federated.principal),
+            **federated.context,
+            **request.context(),
+            "aws:FederatedProvider": (federated.principal.arn,),
+        }
+    )
     found = []
     for view in views:
-        known = {**context, **role_context(view, {})}
+        known = contexts.of(view)
         policies = PolicySet(resource=view.trust, resource_is_trust=True)
         if all(
             decide(
@@ -93,6 +97,22 @@ def _let_in(
         ):
             found.append(_shown(view))
     return found
+
+
+class _RoleContexts:
+    """A person's condition keys with those of a role: one context for all roles of an account that have no tags."""
+
+    def __init__(self, context: Mapping[str, tuple[str, ...]]) -> None:
+        self._context = context
+        self._untagged: dict[str, Context] = {}
+
+    def of(self, view: RoleView) -> Context:
+        if view.role.tags:
+            return Context({**self._context, **role_context(view, {})})
+        found = self._untagged.get(view.role.account)
+        if found is None:
+            found = self._untagged[view.role.account] = Context({**self._context, **role_context(view, {})})
+        return found
 
 
 def _shown(view: RoleView, *, needs_mfa: bool = False) -> ReachableRole:

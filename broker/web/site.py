@@ -21,7 +21,10 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from broker import __version__
 from broker.aws.errors import wire_error
-from broker.errors import BrokerError
+from broker.callers import user_principal
+from broker.domain.arn import user_arn
+from broker.errors import AccessDenied, BrokerError
+from broker.policy.evaluate import AccessRequest, PolicySet, evaluate
 from broker.proxies import TrustedProxies
 from broker.services import Services
 from broker.sts.external import session_name
@@ -29,6 +32,7 @@ from broker.web import cookies
 from broker.web.forms import FIELD, FormGuard
 from broker.web.headers import protect
 from broker.web.sessions import BrowserSession, BrowserSessions, Origin
+from broker.web.shown import FILTERS
 from broker.web.static_files import load_static_files
 from providers.errors import ProviderError
 
@@ -99,7 +103,8 @@ class Site:
             href=self.href,
             static=self.static,
             csrf=partial(_hidden, FIELD, self._forms.token(visit.cookie)),
-            who=self._name(visit.session),
+            who=self.name_of(visit.session),
+            administers=self._administers(visit),
             version=__version__,
             **values,
         )
@@ -108,7 +113,7 @@ class Site:
             cookies.set_cookie(response, cookies.VISITOR, visit.cookie)
         return protect(response, secure=visit.secure, form_action=form_action)
 
-    def _name(self, session: BrowserSession | None) -> str:
+    def name_of(self, session: BrowserSession | None) -> str:
         """What the person is called at the top of a page."""
         if session is None:
             return ""
@@ -117,10 +122,31 @@ class Site:
         view = self.services.catalog.user(session.person.user_id or "")
         return "" if view is None else view.user.name
 
+    def _administers(self, visit: Visit) -> bool:
+        """Whether the bar at the top leads to administration; what can be done there is asked each time."""
+        view = self.services.catalog.user(visit.session.person.user_id or "") if visit.session else None
+        if view is None:
+            return False
+        user = view.user
+        access = AccessRequest(user_principal(user), "iam:ListUsers", user_arn(user.account, "/", ""), user.account, {})
+        return evaluate(access, PolicySet(identity=view.identity, boundary=view.boundary)).allowed
+
     def redirect(self, path: str) -> Response:
         """To a page of ours, with GET (303). Without a host: the browser stays at the address that it knows us by."""
         response = Response(status=HTTPStatus.SEE_OTHER, headers={"Location": self.href(path)})
         return protect(response, secure=self.visit().secure)
+
+    def json(self, content: object) -> Response:
+        """An answer for a script of ours."""
+        response = Response(msgspec.json.encode(content), content_type="application/json")
+        return protect(response, secure=self.visit().secure)
+
+    def browser_token(self) -> str:
+        """What only this browser's forms have. Raises AccessDenied for a browser without a cookie of ours."""
+        cookie = self.visit().cookie
+        if cookie is None:
+            raise AccessDenied("Your browser sent no cookie.")
+        return self._forms.token(cookie)
 
     def leave(self, address: str) -> Response:
         """To an identity provider, whose address comes from its registration."""
@@ -161,13 +187,14 @@ class Site:
             pages.before_request(self.check_form)
         pages.register_error_handler(BrokerError, self.refuse)
         pages.register_error_handler(ProviderError, self.refuse)
-        pages.register_error_handler(HTTPException, self._http_error)
+        pages.register_error_handler(HTTPException, self.http_error)
         pages.register_error_handler(Exception, self._failure)
         return pages
 
-    def _http_error(self, error: HTTPException) -> WerkzeugResponse:
-        if error.response is not None:
-            return error.response  # type: ignore[return-value]  # what ``abort`` was given
+    def http_error(self, error: HTTPException) -> WerkzeugResponse:
+        """A page for a person; a program keeps Flask's own answer."""
+        if error.response is not None or not request.accept_mimetypes.accept_html:
+            return error.get_response()  # also what ``abort`` was given
         return self.problem(error.code or 500, error.description or "")
 
     def _failure(self, error: Exception) -> Response:
@@ -175,8 +202,10 @@ class Site:
         return self.problem(500, "Something went wrong here. It has been logged.")
 
     def static_pages(self) -> Blueprint:
-        """The static files, and the shared templates."""
+        """The static files, and the shared templates with their filters."""
         pages = Blueprint("web", "broker.web", template_folder="templates")
+        for name, show in FILTERS.items():
+            pages.add_app_template_filter(show, name)
 
         @pages.get("/static/<version>/<name>")
         def static_file(version: str, name: str) -> Response:

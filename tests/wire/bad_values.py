@@ -221,16 +221,16 @@ def _bad_forms(operation: OperationModel, members: Mapping[str, Any]) -> Iterato
     yield Case("only separators", good.body + b"&&&==&=", good.content_type)
 
 
-# --- the rest-json protocol -----------------------------------------------------------------------------------------
+# --- the JSON protocols ---------------------------------------------------------------------------------------------
 
 
 def _json(operation: OperationModel, what: str, members: Mapping[str, Any]) -> Iterator[Case]:
     """Members of the query string are left to their own tests: here all are in the body."""
-    yield Case(what, json.dumps(members).encode(), "application/json")
+    yield Case(what, json.dumps(members, default=str).encode(), "application/json")
 
 
 def _bad_bodies(operation: OperationModel, members: Mapping[str, Any]) -> Iterator[Case]:
-    good = json.dumps(members).encode()
+    good = json.dumps(members, default=str).encode()
     for raw in (b"", b"null", b"[]", b"1", b'"x"', b"{", good[:-1], good + b"x", b"\xff" + good, b"[" * 5_000):
         yield Case(f"body {raw[:12]!r}", raw, "application/json")
     for name in members:

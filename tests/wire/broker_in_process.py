@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import sqlite3
 from collections.abc import Mapping
@@ -82,8 +83,17 @@ class BrokerInProcess:
         self._services.audit.close()
         self._services.database.close()
 
-    def ask(self, service: str, body: bytes, *, path: str = "/", content_type: str = "", signed: bool = True) -> Answer:
-        """One POST."""
+    def ask(
+        self,
+        service: str,
+        body: bytes,
+        *,
+        path: str = "/",
+        content_type: str = "",
+        signed: bool = True,
+        target: str = "",
+    ) -> Answer:
+        """One POST; ``target`` names the operation in the JSON protocol."""
         environ: dict[str, Any] = {
             "REQUEST_METHOD": "POST",
             "PATH_INFO": path,
@@ -95,6 +105,8 @@ class BrokerInProcess:
             "wsgi.url_scheme": "https",
             "wsgi.input": io.BytesIO(body),
         }
+        if target:
+            environ["HTTP_X_AMZ_TARGET"] = target
         if signed:
             request = AWSRequest("POST", f"https://{HOST}{path}", data=body, headers={"Content-Type": content_type})
             SigV4Auth(self._credentials, service, "eu-central-1").add_auth(request)
@@ -108,6 +120,13 @@ class BrokerInProcess:
         answer = b"".join(self._endpoint(environ, start_response))
         ((status, headers),) = told
         return Answer(int(status[:3]), headers, answer)
+
+    def events(self) -> list[dict[str, Any]]:
+        """All audit events, once those of the calls so far are on disk."""
+        self._services.audit.flush()
+        with closing(self._reader.cursor()) as cursor:
+            texts = cursor.execute("SELECT record FROM audit_events ORDER BY sequence").fetchall()
+        return [json.loads(text) for (text,) in texts]
 
     def state(self) -> list[list[tuple[Any, ...]]]:
         """All that is stored, the record of attempts aside."""

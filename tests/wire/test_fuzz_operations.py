@@ -162,8 +162,12 @@ def make_what_there_should_be(broker: BrokerInProcess) -> None:
 def send(broker: BrokerInProcess, operation: OperationModel, case: Case) -> Answer:
     service = operation.service_model
     path = operation.http["requestUri"] if service.metadata["protocol"] != "query" else "/"
-    signed = operation.auth_type != "none"
-    return broker.ask(service.signing_name, case.body, path=path, content_type=case.content_type, signed=signed)
+    signed, content_type, target = operation.auth_type != "none", case.content_type, ""
+    if service.metadata["protocol"] == "json":
+        content_type, target = "application/x-amz-json-1.1", f"{service.metadata['targetPrefix']}.{operation.name}"
+    return broker.ask(
+        service.signing_name, case.body, path=path, content_type=content_type, signed=signed, target=target
+    )
 
 
 @pytest.mark.parametrize(("service", "name"), OPERATION_NAMES)

@@ -49,16 +49,16 @@ class Number:
 
 Json = str | Number | bool | None | list[Any] | dict[str, Any]
 _Parser = Callable[[Json, str, Problems], Any]
-_Field = tuple[str, str, Callable[[Any, str, Problems], Any]]
+Field = tuple[str, str, Callable[[Any, str, Problems], Any]]
 """Argument, name in messages, parser."""
 
 
-def read_json(body: bytes, content_type: str) -> dict[str, Any]:
+def read_json(body: bytes, content_type: str, expected: str = CONTENT_TYPE) -> dict[str, Any]:
     """The members of the body; an empty body has none. Raises MalformedBody, for a doubled member too."""
     if not body:
         return {}
-    if content_type and content_type.partition(";")[0].strip().lower() != CONTENT_TYPE:
-        raise MalformedBody(f"The request body is not of the type {CONTENT_TYPE}.")
+    if content_type and content_type.partition(";")[0].strip().lower() != expected:
+        raise MalformedBody(f"The request body is not of the type {expected}.")
     try:
         text = body.decode("utf-8")
         _check_depth(text)
@@ -79,9 +79,9 @@ def compile_input(operation: Operation, structures: Structures) -> Callable[[Res
     all of them together), InvalidParameter (a value of the wrong kind, an unknown name), MalformedBody and
     MalformedQueryString.
     """
-    in_query: dict[str, _Field] = {}
-    in_body: dict[str, _Field] = {}
-    compiler = _Compiler(structures)
+    in_query: dict[str, Field] = {}
+    in_body: dict[str, Field] = {}
+    compiler = Compiler(structures)
     shape = operation.input_shape
     for name, member in shape.members.items() if shape is not None else ():
         wire, location = _place(operation, name, member)
@@ -94,7 +94,7 @@ def compile_input(operation: Operation, structures: Structures) -> Callable[[Res
         document = read_json(request.body, request.content_type)
         problems: Problems = []
         given = {name: text for name, text in texts.items() if not name.startswith(_PRESIGNED)}
-        arguments = _read(in_query, given, operation.name, problems) | _read(
+        arguments = read_members(in_query, given, operation.name, problems) | read_members(
             in_body, document, operation.name, problems
         )
         problems.extend(missing(path) for name, path in required if name not in arguments)
@@ -113,7 +113,7 @@ def compile_output(operation: Operation) -> Callable[[object, str], bytes]:
     for name, member in shape.members.items() if shape is not None else ():
         if _place(operation, name, member)[1]:
             raise NotImplementedError(f"{operation.name} answers {name} outside the body")
-    plain = _Renderer().plain(shape) if shape is not None else None
+    plain = Renderer().plain(shape) if shape is not None else None
 
     def render(result: object, _request_id: str) -> bytes:
         return json.dumps(plain(result) if plain is not None else {}).encode()
@@ -154,7 +154,10 @@ def _no_number(_text: str) -> NoReturn:
     raise MalformedBody("The request body has a number that JSON does not have.")
 
 
-def _read(fields: Mapping[str, _Field], given: Mapping[str, Any], operation: str, problems: Problems) -> dict[str, Any]:
+def read_members(
+    fields: Mapping[str, Field], given: Mapping[str, Any], operation: str, problems: Problems
+) -> dict[str, Any]:
+    """The arguments that members make. Raises InvalidParameter, for a name that is not in the model too."""
     arguments = {}
     for wire, value in given.items():
         if wire not in fields:
@@ -165,7 +168,7 @@ def _read(fields: Mapping[str, _Field], given: Mapping[str, Any], operation: str
     return arguments
 
 
-class _Compiler:
+class Compiler:
     """Shape -> parser; a shape that contains itself finds its own parser when it is called."""
 
     def __init__(self, structures: Structures) -> None:
@@ -271,7 +274,7 @@ def _text(value: Any, path: str) -> str:
 _Plain = Callable[[Any], Any]
 
 
-class _Renderer:
+class Renderer:
     """Shape -> function from a value to what ``json`` writes."""
 
     def __init__(self) -> None:

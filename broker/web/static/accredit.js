@@ -61,18 +61,62 @@ for (const clock of document.querySelectorAll("time[data-left]")) {
   setInterval(show, 1000);
 }
 
-// Lists that are filtered while one types.
-for (const input of document.querySelectorAll("[data-filter]")) {
-  const items = [...document.querySelectorAll(`${input.dataset.filter} > li`)];
-  const count = document.getElementById("found");
-  input.addEventListener("input", () => {
-    const words = input.value.toLowerCase().split(/\s+/);
-    let found = 0;
-    for (const item of items) {
-      item.hidden = !words.every((word) => item.textContent.toLowerCase().includes(word));
-      found += item.hidden ? 0 : 1;
+// Search while one types: `data-live` names the part of the page that the answer replaces.
+for (const form of document.querySelectorAll("form[data-live]")) {
+  let waiting = 0;
+  let latest = 0;
+  form.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(async () => {
+      const mine = ++latest;
+      const address = `${form.action}?${new URLSearchParams(new FormData(form))}`;
+      const answer = await fetch(address, { credentials: "same-origin" });
+      if (!answer.ok || answer.redirected || mine !== latest) return;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      document.getElementById(form.dataset.live).replaceChildren(...page.getElementById(form.dataset.live).childNodes);
+    }, 150);
+  });
+}
+
+// Security keys and passkeys (W3C Web Authentication): `data-passkey` is where the options come from.
+const bytes = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
+const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)))
+  .replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+const listed = (keys) => (keys || []).map((key) => ({ ...key, id: bytes(key.id) }));
+
+const askKey = async (options) => {
+  if (options.user) {
+    return navigator.credentials.create({ publicKey: { ...options, challenge: bytes(options.challenge),
+      user: { ...options.user, id: bytes(options.user.id) }, excludeCredentials: listed(options.excludeCredentials) } });
+  }
+  return navigator.credentials.get({ publicKey: { ...options, challenge: bytes(options.challenge),
+    allowCredentials: listed(options.allowCredentials) } });
+};
+
+const told = (key) => {
+  const response = { clientDataJSON: text(key.response.clientDataJSON) };
+  for (const name of ["attestationObject", "authenticatorData", "signature", "userHandle"]) {
+    if (key.response[name]) response[name] = text(key.response[name]);
+  }
+  if (key.response.getTransports) response.transports = key.response.getTransports();
+  return { id: key.id, rawId: text(key.rawId), type: key.type, response, clientExtensionResults: {} };
+};
+
+for (const form of document.querySelectorAll("form[data-passkey]")) {
+  const problem = form.querySelector("[role=alert]");
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    problem.hidden = true;
+    try {
+      const answer = await fetch(form.dataset.passkey, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      if (!answer.ok) throw new Error("Please reload the page and try again.");
+      form.elements.answer.value = JSON.stringify(told(await askKey(await answer.json())));
+      HTMLFormElement.prototype.submit.call(form);
+    } catch (error) {
+      problem.textContent = error.name === "NotAllowedError" ? "The security key was not used in time, or said no."
+        : error.name === "InvalidStateError" ? "This security key is registered already." : error.message;
+      problem.hidden = false;
     }
-    if (count) count.textContent = `${found} of ${items.length}`;
   });
 }
 

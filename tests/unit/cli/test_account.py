@@ -187,6 +187,10 @@ def fill(database: Database, account: str) -> None:
                 made["id"] = ids[table.name]
             if table is tables.password_attempts:
                 made["subject"] = f"user:{user}"
+            if table is tables.browser_sessions:
+                made["provider"] = None
+            if table is tables.favourite_roles:
+                made["role_arn"] = f"arn:aws:iam::{account}:role/x"
             connection.execute(insert(table).values(**made))
 
 

@@ -22,7 +22,7 @@ from broker.app import Prepared, build_services, prepare
 from broker.cli import main
 from broker.configure import apply_configuration, check_configuration
 from broker.errors import ConfigurationError
-from broker.metadata_refresher import LEASE, refresh_due
+from broker.metadata_refresher import refresh_due
 from broker.saml.metadata_refresh import due_providers, refresh
 from broker.saml.service import live_provider, service_provider
 from broker.saml_providers import make_saml_record
@@ -36,7 +36,6 @@ from broker.store.identity_providers import (
     insert_provider,
     set_provider_settings,
 )
-from broker.store.leases import release_lease, take_lease
 from broker.store.saml_metadata_checks import list_checks
 from broker.store.schema import migrate
 from providers.errors import ProviderError
@@ -297,25 +296,6 @@ def test_one_of_all_fetches(services: Services, published: MetadataServer) -> No
     close(other)
     assert sorted(done) == [0, 0, 0, 1]
     assert published.fetches == 1
-
-
-def test_a_lease(database: Database) -> None:
-    def take(holder: str, now: int) -> bool:
-        with database.write() as connection:
-            return take_lease(connection, LEASE, holder, now=now, until=now + 100)
-
-    assert take("a", 0)
-    assert not take("b", 99)
-    assert take("a", 50)
-    assert not take("b", 149)
-    assert take("b", 150)  # the other one is gone
-    assert not take("a", 151)
-    with database.write() as connection:
-        release_lease(connection, LEASE, "a")  # no longer its own
-    assert not take("a", 151)
-    with database.write() as connection:
-        release_lease(connection, LEASE, "b")
-    assert take("a", 151)
 
 
 # --- the configuration file -------------------------------------------------------------------------------------------

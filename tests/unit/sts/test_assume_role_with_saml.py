@@ -136,7 +136,8 @@ def assume(services: Services, text: str, role: str = "Developer", **more: Any) 
     asking = more.pop("caller", None) or caller()
     more.setdefault("principal_arn", PROVIDER)
     answer = assume_role_with_saml(services, asking, role_arn=arn(role), saml_assertion=Secret(text), **more)
-    services.audit.record_issued(asking.record)
+    if (error := services.audit.issued(asking.record, render(asking.record))) is not None:
+        raise error
     return answer
 
 

@@ -1,4 +1,4 @@
-"""SAML metadata that is fetched: its checks, and the lease of whoever fetches."""
+"""SAML metadata that is fetched: when it was looked at, and of what was warned."""
 
 from __future__ import annotations
 
@@ -12,13 +12,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_table(
-        "leases",
-        sa.Column("name", sa.String(length=64), nullable=False),
-        sa.Column("holder", sa.String(length=64), nullable=False),
-        sa.Column("until", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
-    )
     op.create_table(
         "saml_metadata_checks",
         sa.Column("provider", sa.String(length=2048), nullable=False),
@@ -39,4 +32,3 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("saml_metadata_checks")
-    op.drop_table("leases")
