@@ -51,6 +51,11 @@ def form_request(port: int, body: str) -> bytes:
     return _request(port, {}, body)
 
 
+def assume_role_with_saml(port: int, role: str, provider: str, response: str) -> bytes:
+    form = {"Action": "AssumeRoleWithSAML", "Version": _VERSION, "RoleArn": role, "PrincipalArn": provider}
+    return _request(port, {}, urlencode({**form, "SAMLAssertion": response}))
+
+
 def iam(port: int, key: AccessKey, action: str, **parameters: str) -> bytes:
     """A call of IAM."""
     return _signed(port, key, {"Action": action, "Version": _IAM_VERSION, **parameters}, "iam")

@@ -54,9 +54,11 @@ def _certificate() -> bytes:
 CERTIFICATE = base64.b64encode(_certificate()).decode()
 
 
-def make_response(signing_key: rsa.RSAPrivateKey = _KEY) -> bytes:
-    """A response of about 5.6 KB, its assertion signed by xmlsec."""
-    start, end = (f"{NOW + timedelta(seconds=offset):%Y-%m-%dT%H:%M:%SZ}" for offset in (-5, 300))
+def make_response(
+    signing_key: rsa.RSAPrivateKey = _KEY, *, now: datetime = NOW, assertion_id: str = "_a", more: str = ""
+) -> bytes:
+    """A response of about 5.6 KB, its assertion signed by xmlsec; ``more`` are attributes besides."""
+    start, end = (f"{now + timedelta(seconds=offset):%Y-%m-%dT%H:%M:%SZ}" for offset in (-5, 300))
     attributes = "".join(
         f'<saml:Attribute Name="https://idp.example/attributes/{number}"><saml:AttributeValue>value {number}'
         " of a person</saml:AttributeValue></saml:Attribute>"
@@ -66,7 +68,8 @@ def make_response(signing_key: rsa.RSAPrivateKey = _KEY) -> bytes:
         f'<samlp:Response xmlns:samlp="{_SAMLP}" xmlns:saml="{_SAML}" ID="_r" Version="2.0" IssueInstant="{start}"'
         f' Destination="{ACS}"><saml:Issuer>{ENTITY_ID}</saml:Issuer><samlp:Status><samlp:StatusCode'
         ' Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></samlp:Status>'
-        f'<saml:Assertion ID="_a" Version="2.0" IssueInstant="{start}"><saml:Issuer>{ENTITY_ID}</saml:Issuer>'
+        f'<saml:Assertion ID="{assertion_id}" Version="2.0" IssueInstant="{start}">'
+        f"<saml:Issuer>{ENTITY_ID}</saml:Issuer>"
         '<saml:Subject><saml:NameID Format="urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress">alice@realm.example'
         '</saml:NameID><saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer">'
         f'<saml:SubjectConfirmationData NotOnOrAfter="{end}" Recipient="{ACS}"/></saml:SubjectConfirmation>'
@@ -75,14 +78,14 @@ def make_response(signing_key: rsa.RSAPrivateKey = _KEY) -> bytes:
         f'</saml:Audience></saml:AudienceRestriction></saml:Conditions><saml:AuthnStatement AuthnInstant="{start}">'
         "<saml:AuthnContext><saml:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:Password"
         "</saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement>"
-        f"<saml:AttributeStatement>{attributes}</saml:AttributeStatement></saml:Assertion></samlp:Response>"
+        f"<saml:AttributeStatement>{attributes}{more}</saml:AttributeStatement></saml:Assertion></samlp:Response>"
     )
     root = etree.fromstring(xml)
     assertion = root[-1]
     transform = xmlsec.constants
     node = xmlsec.template.create(assertion, transform.TransformExclC14N, transform.TransformRsaSha256, ns="ds")
     assertion.insert(1, node)
-    reference = xmlsec.template.add_reference(node, transform.TransformSha256, uri="#_a")
+    reference = xmlsec.template.add_reference(node, transform.TransformSha256, uri=f"#{assertion_id}")
     xmlsec.template.add_transform(reference, transform.TransformEnveloped)
     xmlsec.template.add_transform(reference, transform.TransformExclC14N)
     data = xmlsec.template.add_x509_data(xmlsec.template.ensure_key_info(node))
@@ -97,16 +100,21 @@ def make_response(signing_key: rsa.RSAPrivateKey = _KEY) -> bytes:
     return etree.tostring(root)
 
 
-def ours() -> Callable[[str], bool]:
-    """Whether the broker's provider takes a response."""
+def metadata_document() -> str:
+    """The identity provider's."""
     descriptor = (
         f'<KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>{CERTIFICATE}'
         "</X509Certificate></X509Data></KeyInfo>"
     )
-    metadata = parse_metadata(
+    return (
         f'<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="{ENTITY_ID}"><IDPSSODescriptor>'
         f"<KeyDescriptor>{descriptor}</KeyDescriptor></IDPSSODescriptor></EntityDescriptor>"
     )
+
+
+def ours() -> Callable[[str], bool]:
+    """Whether the broker's provider takes a response."""
+    metadata = parse_metadata(metadata_document())
     keys = KeyRules(tuple(load_key(one.der, one.fingerprint) for one in metadata.certificates))
     provider = SamlProvider("bench", metadata, SamlRules(ENTITY_ID, (AUDIENCE,), (ACS,)), keys)
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
-from broker.assertion_claims import AssertionClaims
 from broker.audit.alerts import AlertSink
 from broker.audit.anchor import Anchor
 from broker.audit.journal import replay
@@ -40,11 +39,14 @@ from broker.errors import ConfigurationError, Unavailable
 from broker.health import health_pages, unavailable_page
 from broker.housekeeping import start_housekeeping
 from broker.issuer_pages import issuer_pages
+from broker.metadata_refresher import start_metadata_refresher
 from broker.mfa import MfaVerifier
 from broker.portal.directory_pages import directory_pages
 from broker.portal.oidc_pages import oidc_pages
 from broker.portal.password_pages import password_pages
 from broker.portal.role_pages import role_pages
+from broker.portal.saml_logout_pages import saml_logout_pages
+from broker.portal.saml_pages import saml_pages
 from broker.portal.security_pages import security_pages
 from broker.portal.session_pages import session_pages
 from broker.portal.setup_pages import setup_pages
@@ -52,10 +54,11 @@ from broker.portal.sign_in_pages import sign_in_pages
 from broker.portal.step_up import step_up_pages
 from broker.provider_pool import ProviderPool
 from broker.revocations import Revocations
-from broker.saml_providers import unseal_private_key
+from broker.saml_providers import fetch_metadata, unseal_private_key
 from broker.services import Services
 from broker.settings import Settings, load_settings
-from broker.store.schema import migrate
+from broker.store.identity_providers import find_provider_by_arn
+from broker.store.schema import is_current, migrate
 from broker.usage import UsageLog
 from broker.web.site import Site
 from providers.fetch import Fetcher
@@ -81,7 +84,7 @@ def prepare(directory: Path) -> Prepared:
         raise ConfigurationError(f"others may enter the data directory: chmod 700 {directory}")
     settings = load_settings(directory)
     master_key = load_master_key(settings.file(settings.keys.master_key_file), os.environ)
-    declaration = check_configuration(settings, master_key)
+    declaration = check_configuration(settings, master_key, find_metadata=partial(_stored_or_fetched, settings))
     open_outputs(settings, _fetcher(settings))
     with command_database(settings) as database:
         migrate(database)
@@ -90,6 +93,18 @@ def prepare(directory: Path) -> Prepared:
         ensure_audit_keys(database, master_key, datetime.now(UTC))
         apply_configuration(database, declaration, master_key)
     return Prepared(settings, master_key)
+
+
+def _stored_or_fetched(settings: Settings, arn: str, url: str, ca: str | None) -> str:
+    """SAML metadata that was fetched before; a start depends on its provider only the first time."""
+    with command_database(settings) as database:
+        stored = None
+        if is_current(database):
+            with database.read() as connection:
+                stored = find_provider_by_arn(connection, arn)
+    if stored is not None and stored.settings["metadata_url"] == url:
+        return str(stored.settings["metadata"])
+    return fetch_metadata(settings, url, ca)
 
 
 def build_services(prepared: Prepared) -> Services:
@@ -107,7 +122,6 @@ def build_services(prepared: Prepared) -> Services:
         issuer=CredentialIssuer(ring),
         mfa=MfaVerifier(database, master_key),
         providers=_provider_pool(settings, master_key),
-        claims=AssertionClaims(database),
         subjects=DirectorySubjects(database),
         audit=AuditLog(
             database,
@@ -154,6 +168,8 @@ _ROOMS = (
     directory_pages,
     setup_pages,
     role_pages,
+    saml_pages,
+    saml_logout_pages,
     step_up_pages,
     security_pages,
     session_pages,
@@ -202,6 +218,7 @@ def create_app(prepared: Prepared) -> Flask:
     pages.wsgi_app = AwsEndpoint(services, pages.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     start_housekeeping(services)
     start_directory_watch(services)
+    start_metadata_refresher(services)
     start_sealing(build_sealer(services), services.settings.audit.seal_seconds)
     _start_outputs(services)
     gc.collect()

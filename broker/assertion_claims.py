@@ -1,7 +1,11 @@
 """An assertion is redeemed once for each role, on all nodes together, until it expires (SAML Profiles 4.1.4.5).
 
 So a client with several roles in one assertion can fetch each of them, and nobody who captured it can fetch one again.
-A provider's registration may be stricter, once at all, or looser, again for the same role within a window.
+A provider's registration may be stricter, once at all, or looser, again for the same role within a window. Whoever
+signs in to the pages with an assertion uses it up.
+
+The claim is written in the transaction that makes the audit record of what is issued durable: neither is there without
+the other (``broker/audit/log.py``).
 """
 
 from __future__ import annotations
@@ -9,9 +13,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-from broker.errors import AssertionReplayed
-from broker.store.assertion_claims import claim
-from broker.store.engine import Database
+from broker.store.assertion_claims import Claim
 from broker.store.identity_providers import ProviderRecord
 from providers.base import ExternalIdentity
 
@@ -19,30 +21,24 @@ _MARGIN_SECONDS = 120
 """A claim outlives its assertion: clocks of nodes differ, and the skew that is allowed may be raised meanwhile."""
 
 
-class AssertionClaims:
-    """Who claims first has it."""
+def role_claim(record: ProviderRecord, identity: ExternalIdentity, role_arn: str, now: datetime) -> Claim:
+    """The use of an assertion for a role."""
+    replay = record.settings["replay"]
+    once = replay == "once" or identity.one_time
+    again = record.settings["reuse_seconds"] if replay == "window" and not once else 0
+    return _claim(record, identity, "" if once else role_arn, now, again)
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
-    def claim(self, record: ProviderRecord, identity: ExternalIdentity, role_arn: str, now: datetime) -> bool:
-        """Redeem the assertion for this role; whether it was used again, as the provider's registration allows.
+def whole_claim(record: ProviderRecord, identity: ExternalIdentity, now: datetime) -> Claim:
+    """The use of an assertion for everything: nothing can be had for it any more."""
+    return _claim(record, identity, "", now, 0)
 
-        Raises AssertionReplayed.
-        """
-        once = record.settings["replay"] == "once" or identity.one_time
-        names = (record.arn, identity.assertion_id or "", "" if once else role_arn)
-        claim_id = hashlib.sha256("\x00".join(names).encode()).hexdigest()
-        moment = int(now.timestamp())
-        with self._database.write() as connection:
-            before = claim(
-                connection,
-                claim_id,
-                now=moment,
-                expires_at=int(identity.expires_at.timestamp()) + _MARGIN_SECONDS,
-            )
-        if before is None:
-            return False
-        if record.settings["replay"] == "window" and not once and moment - before < record.settings["reuse_seconds"]:
-            return True
-        raise AssertionReplayed("Response has already been redeemed", detail="the assertion was used before")
+
+def _claim(record: ProviderRecord, identity: ExternalIdentity, use: str, now: datetime, again: int) -> Claim:
+    ends = int(identity.expires_at.timestamp()) + _MARGIN_SECONDS
+    return Claim(_id(record, identity, use), _id(record, identity, ""), int(now.timestamp()), ends, again)
+
+
+def _id(record: ProviderRecord, identity: ExternalIdentity, use: str) -> str:
+    names = (record.arn, identity.assertion_id or "", use)
+    return hashlib.sha256("\x00".join(names).encode()).hexdigest()

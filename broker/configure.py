@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
@@ -34,7 +34,7 @@ from broker.domain.arn import (
     user_arn,
 )
 from broker.domain.secret import Secret
-from broker.errors import BrokerError, ConfigurationError
+from broker.errors import BrokerError, ConfigurationError, ValidationFailed
 from broker.iam.ldap_declared import declared_ldap_record
 from broker.identifiers import new_uuid
 from broker.issuer_urls import check_issuer
@@ -49,7 +49,7 @@ from broker.policy.quotas import (
 )
 from broker.product_policies import product_policy_arns, put_product_policies
 from broker.provider_files import check_authority, check_jwks
-from broker.saml_providers import make_saml_record, seal_private_key
+from broker.saml_providers import check_metadata_url, fetch_metadata, make_saml_record, seal_private_key
 from broker.settings import (
     AccessKeyEntry,
     IdentityProviderEntry,
@@ -74,7 +74,12 @@ from broker.store.entities import (
     put_entity,
 )
 from broker.store.entity_policies import replace_policies
-from broker.store.identity_providers import ProviderRecord, delete_declared_providers, put_provider
+from broker.store.identity_providers import (
+    ProviderRecord,
+    delete_declared_providers,
+    find_provider_by_arn,
+    put_provider,
+)
 from broker.store.mfa_devices import MfaDevice, delete_declared_mfa_devices, put_mfa_device
 from broker.store.policies import delete_declared_policies, put_policy
 from broker.store.roles import put_role_details
@@ -131,9 +136,22 @@ class Declaration:
     providers: tuple[ProviderRecord, ...]
 
 
-def check_configuration(settings: Settings, master_key: bytes, environ: Mapping[str, str] | None = None) -> Declaration:
-    """Read and check all that the file declares. Raises ConfigurationError naming the entry."""
-    reader = _Reader(settings, master_key, os.environ if environ is None else environ)
+FindMetadata = Callable[[str, str, str | None], str]
+"""The metadata of a SAML provider that is declared without a file: of its ARN, URL and authority (PEM)."""
+
+
+def check_configuration(
+    settings: Settings,
+    master_key: bytes,
+    environ: Mapping[str, str] | None = None,
+    find_metadata: FindMetadata | None = None,
+) -> Declaration:
+    """Read and check all that the file declares. Raises ConfigurationError naming the entry.
+
+    ``find_metadata``: by default it is fetched.
+    """
+    find = find_metadata or (lambda _arn, url, ca: fetch_metadata(settings, url, ca))
+    reader = _Reader(settings, master_key, os.environ if environ is None else environ, find)
     declaration = Declaration(
         reader.accounts,
         tuple(reader.policy(entry) for entry in settings.policy),
@@ -223,11 +241,23 @@ def apply_configuration(database: Database, declaration: Declaration, master_key
             made = MfaDevice(device.serial_number, device.account, user_id, sealed)
             put_mfa_device(connection, made, declared=True, now=moment)
         for provider in declaration.providers:
-            put_provider(connection, provider, declared=True, now=moment)
+            put_provider(connection, _carried_on(connection, provider), declared=True, now=moment)
         removed = _remove(connection, declaration, [*role_ids, *users.values()])
         for role_id, (role, trust, _) in zip(role_ids, declaration.roles, strict=True):
             _put_role_details(connection, role_id, role, trust)
         append_records(connection, [render(_record(declaration, product_policies, removed, now))])
+
+
+def _carried_on(connection: Connection, declared: ProviderRecord) -> ProviderRecord:
+    """With what the store knows better than the file: our key towards a SAML provider, metadata that was fetched."""
+    stored = find_provider_by_arn(connection, declared.arn) if declared.kind == "saml" else None
+    if stored is None:
+        return declared
+    kept = {"service_key": stored.settings["service_key"]}
+    if declared.settings["metadata_url"] and declared.settings["metadata_url"] == stored.settings["metadata_url"]:
+        kept |= {name: stored.settings[name] for name in ("metadata", "valid_until")}
+        declared = replace(declared, issuer=stored.issuer)
+    return replace(declared, settings={**declared.settings, **kept})
 
 
 def _remove(connection: Connection, declaration: Declaration, entity_ids: list[str]) -> dict[str, list[str]]:
@@ -306,8 +336,11 @@ def _record(
 class _Reader:
     """Turns entries into checked values."""
 
-    def __init__(self, settings: Settings, master_key: bytes, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, master_key: bytes, environ: Mapping[str, str], find_metadata: FindMetadata
+    ) -> None:
         self._settings = settings
+        self._find_metadata = find_metadata
         self._master_key = master_key
         self._environ = environ
         self.accounts = {entry.id: entry.alias for entry in settings.account}
@@ -395,12 +428,13 @@ class _Reader:
         account = self._account(entry.account, where)
         self._check_provider_name(where, entry.name)
         options = msgspec.to_builtins(entry)
-        for name in ("kind", "account", "name", "metadata_file", "private_key_files"):
+        for name in ("kind", "account", "name", "metadata_file", "metadata_ca_file", "private_key_files"):
             options.pop(name)
         options["audiences"] = list(entry.audiences) or [self._settings.saml_entity_id(account, entry.name)]
         options["acs_urls"] = list(entry.acs_urls) or [self._settings.saml_acs_url(account, entry.name)]
-        metadata = self._text(where, entry.metadata_file)
+        options["metadata_ca"] = self._usable(where, entry.metadata_ca_file, check_authority)
         with _naming(where):
+            metadata = self._metadata(where, saml_provider_arn(account, entry.name), entry, options["metadata_ca"])
             options["sealed_private_keys"] = [
                 self._sealed_key(where, saml_provider_arn(account, entry.name), file)
                 for file in entry.private_key_files
@@ -410,6 +444,18 @@ class _Reader:
     def _check_provider_name(self, where: str, name: str) -> None:
         if not _PROVIDER_NAME.fullmatch(name):
             raise ConfigurationError(f"{where}: a provider's name has letters, digits and ._- alone, 128 at most")
+
+    def _metadata(self, where: str, arn: str, entry: SamlProviderEntry, ca: str | None) -> str:
+        if entry.metadata_url:
+            check_metadata_url(entry.metadata_url, allow_http_loopback=self._settings.fetch.allow_http_loopback)
+        if entry.metadata_file:
+            return self._text(where, entry.metadata_file)
+        if not entry.metadata_url:
+            raise ConfigurationError(f"{where}: give metadata_file or metadata_url")
+        try:
+            return self._find_metadata(arn, entry.metadata_url, ca)
+        except ValidationFailed as error:
+            raise ConfigurationError(f"{where}: {error.message} {error.detail}") from None
 
     def _sealed_key(self, where: str, arn: str, file: str) -> str:
         self._check_private(where, file)

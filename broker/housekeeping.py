@@ -1,4 +1,4 @@
-"""What every worker does in the background: notice other nodes' changes, keep identity providers' keys warm."""
+"""What every worker does in the background: notice other nodes' changes, keep identity providers' keys warm, sweep."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import time
 
 from broker.errors import Unavailable
 from broker.services import Services
+from broker.store.assertion_claims import delete_expired_claims
 from broker.store.identity_providers import list_providers
 
 _POLL_SECONDS = 0.5
 _WARM_SECONDS = 30.0
+_SWEEP_SECONDS = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +25,7 @@ def start_housekeeping(services: Services) -> None:
 
 def _run(services: Services) -> None:
     warmed, warmed_at, answers = -1, 0.0, True
+    swept_at = time.monotonic()
     while True:
         try:
             services.database.poll()
@@ -32,6 +35,10 @@ def _run(services: Services) -> None:
             if warmed != services.database.revision() or time.monotonic() - warmed_at > _WARM_SECONDS:
                 warmed, warmed_at = services.database.revision(), time.monotonic()
                 _warm_providers(services)
+            if time.monotonic() - swept_at > _SWEEP_SECONDS:
+                swept_at = time.monotonic()
+                with services.database.write() as connection:
+                    delete_expired_claims(connection, int(time.time()))
         except Unavailable as error:
             if answers:
                 answers = False

@@ -8,7 +8,6 @@ from datetime import datetime
 
 import msgspec
 
-from broker.assertion_claims import AssertionClaims
 from broker.audit.event import CallRecord
 from broker.audit.log import AuditLog
 from broker.catalog import Catalog, LongTermKey
@@ -44,7 +43,6 @@ class Services:
     issuer: CredentialIssuer
     mfa: MfaVerifier
     providers: ProviderPool
-    claims: AssertionClaims
     subjects: DirectorySubjects
     audit: AuditLog
     usage: UsageLog

@@ -133,6 +133,13 @@ class WebSettings(_Section, frozen=True):
     """Accounts whose users get no further on the pages than to a second factor, until they have given one."""
 
 
+class SamlSettings(_Section, frozen=True):
+    """``[saml]``: SAML identity providers."""
+
+    metadata_refresh_minutes: int = 60
+    """How often metadata is fetched from where a provider publishes it (``metadata_url``)."""
+
+
 class QuotaSettings(_Section, frozen=True):
     """``[quotas]``: how many objects an account may have, and how large policies may be; AWS's defaults.
 
@@ -277,7 +284,12 @@ class SamlProviderEntry(_Section, frozen=True, tag_field="kind", tag="saml"):
     """``[[identity_provider]]`` with ``kind = "saml"``: a SAML 2.0 identity provider that roles may trust."""
 
     name: str
-    metadata_file: str
+    metadata_file: str = ""
+    metadata_url: str = ""
+    """Where the provider publishes it: fetched when it is needed first, and then regularly. With ``metadata_file`` too,
+    the file counts until the first fetch."""
+    metadata_ca_file: str = ""
+    """PEM: the only authority that may vouch for the TLS certificate of ``metadata_url``."""
     account: str = ""
     audiences: tuple[str, ...] = ()
     """What it calls us; ``Settings.saml_entity_id`` when empty."""
@@ -296,6 +308,16 @@ class SamlProviderEntry(_Section, frozen=True, tag_field="kind", tag="saml"):
     allow_sha1: bool = False
     allow_rsa_1_5: bool = False
     allow_cbc: bool = False
+    idp_initiated: bool = False
+    """Whether the provider may send people who did not ask here first. Whoever can make a person's browser send a form
+    can then sign it in as somebody else."""
+    force_authn: bool = False
+    """Have the provider ask for the password anew at each sign-in."""
+    name_id_format: Literal["", "persistent", "transient", "emailAddress", "unspecified"] = ""
+    """The NameID that is asked for; empty: the provider's choice."""
+    request_binding: Literal["Redirect", "POST"] = "Redirect"
+    """Preferred if the provider takes both."""
+    sign_requests: bool = True
 
 
 class LdapUserSearchEntry(_Section, frozen=True):
@@ -426,6 +448,7 @@ class Settings(_Section, frozen=True):
     log: LogSettings = LogSettings()
     iam: IamSettings = IamSettings()
     web: WebSettings = WebSettings()
+    saml: SamlSettings = SamlSettings()
     quotas: QuotaSettings = QuotaSettings()
     account: tuple[AccountEntry, ...] = ()
     policy: tuple[PolicyEntry, ...] = ()
@@ -563,6 +586,8 @@ def _check(settings: Settings) -> None:
     for name in ("idle_minutes", "session_hours", "step_up_minutes"):
         if getattr(settings.web, name) < 1:
             raise ConfigurationError(f"web.{name} must be at least 1")
+    if settings.saml.metadata_refresh_minutes < 1:
+        raise ConfigurationError("saml.metadata_refresh_minutes must be at least 1")
     if settings.iam.access_key_reminder_days < 1:
         raise ConfigurationError("iam.access_key_reminder_days must be at least 1")
     outputs = [output.name for output in settings.audit_output]

@@ -84,9 +84,9 @@ class Fetcher:
         self._timeout = timeout_seconds
         self._max_bytes = max_bytes
 
-    def get(self, url: str, trust: Trust = Trust()) -> Document:  # frozen
+    def get(self, url: str, trust: Trust = Trust(), *, accept: str = "application/json") -> Document:  # frozen
         """The document at ``url``. Raises ProviderUnreachable, whatever goes wrong."""
-        return self._ask(url, trust, _Sent("GET", (200,)))
+        return self._ask(url, trust, _Sent("GET", (200,), headers={"Accept": accept}))
 
     def post(
         self,

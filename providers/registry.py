@@ -79,7 +79,7 @@ def _saml(name: str, settings: Mapping[str, Any], around: Surroundings) -> Ident
     )
     keys = KeyRules(
         trusted=tuple(load_key(one.der, one.fingerprint) for one in metadata.certificates),
-        private=tuple(load_private_key(around.unseal(name, sealed)) for sealed in settings["sealed_private_keys"]),
+        private=tuple(load_private_key(around.unseal(name, sealed)) for sealed in _sealed_keys(settings)),
         allow_sha1=settings["allow_sha1"],
         decryption=DecryptionRules(settings["allow_rsa_1_5"], settings["allow_cbc"]),
     )
@@ -120,6 +120,12 @@ def _ldap(name: str, settings: Mapping[str, Any], around: Surroundings) -> Ident
 def _everywhere(_address: str) -> bool:
     """The configuration file says itself where the directory is."""
     return True
+
+
+def _sealed_keys(settings: Mapping[str, Any]) -> list[str]:
+    """Those that were registered, and the one of our own metadata."""
+    own = settings.get("service_key")
+    return [*settings["sealed_private_keys"], *([own["sealed"]] if own else [])]
 
 
 FACTORIES: Mapping[str, Factory] = {"oidc": _oidc, "saml": _saml, "ldap": _ldap}

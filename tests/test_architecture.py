@@ -42,6 +42,9 @@ LAYERS = (
     {"authorization"},
     {"session_requests"},
     {"ldap", "saml"},
+    {"saml"},
+    {"sts", "iam", "analysis"},
+    {"aws", "configure", "initialize", "health", "housekeeping", "issuer_pages", "metadata_refresher"},
     {"sts", "iam", "analysis", "trail"},
     {"aws", "configure", "directory_watch", "initialize", "health", "housekeeping", "issuer_pages"},
     {"web"},
@@ -89,6 +92,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "argon2": ("broker/credentials/passwords.py",),
     "segno": ("broker/iam/mfa_devices.py", "broker/portal/"),
     "lxml": ("providers/saml/",),
+    "onelogin": ("providers/saml/service.py",),
     "rfc8785": ("broker/audit/canonical.py",),
     "regex": ("broker/aws/", "broker/session_requests.py"),
     "xmlsec": ("providers/saml/",),
@@ -215,7 +219,14 @@ def test_every_dependency_is_used() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = {_library(line) for line in project["dependencies"]}
     optional = {_library(line) for lines in project["optional-dependencies"].values() for line in lines}
-    names = {"argon2": "argon2-cffi", "jwt": "pyjwt", "yaml": "pyyaml", "werkzeug": "flask", "markupsafe": "flask"}
+    names = {
+        "argon2": "argon2-cffi",
+        "jwt": "pyjwt",
+        "onelogin": "python3-saml",
+        "yaml": "pyyaml",
+        "werkzeug": "flask",
+        "markupsafe": "flask",
+    }
     used = {names.get(library, library) for library in LIBRARIES}
     assert used - named <= optional
     assert not named - used
@@ -258,6 +269,7 @@ def test_generic_handlers_are_at_the_outer_edges_alone() -> None:
         "broker/aws/endpoint.py",
         "broker/directory_watch.py",
         "broker/housekeeping.py",
+        "broker/metadata_refresher.py",
         "broker/policy/evaluate.py",
         "broker/server.py",
         "broker/store/shared_changes.py",

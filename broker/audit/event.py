@@ -20,6 +20,7 @@ from broker.domain.principal import EXTERNAL, Principal, PrincipalKind
 from broker.domain.secret import Secret
 from broker.domain.session import Session, SessionKind
 from broker.identifiers import new_uuid
+from broker.store.assertion_claims import Claim
 
 EVENT_VERSION = "1.11"
 _MAX_PARAMETERS_BYTES = 32 * 1024
@@ -55,6 +56,8 @@ class CallRecord(msgspec.Struct):
     reason: str = ""
     warnings: list[str] = []
     """What was let pass because a registration allows it, though it is weaker than it should be."""
+    claim: Claim | None = None
+    """The use of an assertion that what is issued rests on: noted with this record, or neither is."""
     additional: dict[str, str] = {}
     """What CloudTrail has in ``additionalEventData``, as whether a second factor was given at sign-in."""
     written: bool = False

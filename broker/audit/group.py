@@ -12,7 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
+from typing import Generic, TypeVar
 
+_T = TypeVar("_T")
 Settle = Callable[[Exception | None], None]
 """Told what became of a record: on disk, or the error that kept it from there."""
 
@@ -22,18 +24,18 @@ _GATHER_SECONDS = 0.002
 _log = logging.getLogger(__name__)
 
 
-class GroupCommit:
+class GroupCommit(Generic[_T]):
     """Hands records to ``write`` in groups, one group at a time. ``write`` returns when they are on disk; if it raises,
     none of them counts."""
 
-    def __init__(self, write: Callable[[list[str]], None]) -> None:
+    def __init__(self, write: Callable[[list[_T]], None]) -> None:
         self._write = write
-        self._waiting: SimpleQueue[tuple[str, Settle] | None] = SimpleQueue()
+        self._waiting: SimpleQueue[tuple[_T, Settle] | None] = SimpleQueue()
         # a daemon: what it has not written when the process ends was acknowledged to nobody
         self._writer = threading.Thread(target=self._run, name="audit-writer", daemon=True)
         self._writer.start()
 
-    def submit(self, record: str, settle: Settle) -> None:
+    def submit(self, record: _T, settle: Settle) -> None:
         """Return at once; ``settle`` is called by another thread, as soon as it is known what became of the record."""
         self._waiting.put((record, settle))
 
@@ -53,14 +55,14 @@ class GroupCommit:
             for _, settle in group:
                 _tell(settle, error)
 
-    def _come_meanwhile(self) -> Iterator[tuple[str, Settle]]:
+    def _come_meanwhile(self) -> Iterator[tuple[_T, Settle]]:
         while not self._waiting.empty():
             if (entry := self._waiting.get()) is None:
                 self._waiting.put(None)  # the last one: for the loop to see
                 return
             yield entry
 
-    def _attempt(self, records: list[str]) -> Exception | None:
+    def _attempt(self, records: list[_T]) -> Exception | None:
         try:
             self._write(records)
         except Exception as error:  # noqa: BLE001  # the outer edge: whatever it is, nobody takes it for success

@@ -1,7 +1,9 @@
 """The audit log: records of issued credentials are durable before the answers that depend on them leave.
 
-They go, in groups, into the worker's journal where there is one, else straight into the database. Records of read-only
-calls wait in memory. A flusher brings both into the database, in one transaction each interval.
+They go, in groups, into the worker's journal where there is one, else straight into the database. So do those of
+credentials that rest on an assertion, each with the claim on that assertion: a group is one transaction, and whoever
+finds an assertion claimed already gets nothing. Records of read-only calls wait in memory. A flusher brings them and
+the journal into the database, in one transaction each interval.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from queue import SimpleQueue
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,7 +21,8 @@ from broker.audit.event import CallRecord, render
 from broker.audit.floods import Floods
 from broker.audit.group import GroupCommit
 from broker.audit.journal import Journal, replay
-from broker.errors import AuditUnavailable, BrokerError
+from broker.errors import AssertionReplayed, AuditUnavailable, BrokerError
+from broker.store.assertion_claims import Claim, Redemption, redeem
 from broker.store.audit_events import Appender, append_records, ingest
 from broker.store.engine import Database
 
@@ -33,6 +37,16 @@ _FAILURES = (BrokerError, SQLAlchemyError, OSError)
 _log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class _Redeeming:
+    """A call that issues for an assertion, and what became of its claim."""
+
+    call: CallRecord
+    claim: Claim
+    record: str
+    outcome: Redemption = Redemption.REFUSED
+
+
 class AuditLog:
     """Appends event records (JSON texts) to the store."""
 
@@ -42,6 +56,7 @@ class AuditLog:
         self._appender = Appender(database)
         self._journal = Journal(database.journals, database) if database.journals else None
         self._issued = GroupCommit(self._write)
+        self._redeemed = GroupCommit(self._write_redeemed)
         self._interval = read_flush_seconds
         self._mutex = threading.Lock()
         self._backlog: list[str] = []
@@ -64,6 +79,30 @@ class AuditLog:
         nothing may be issued."""
         self._issued.submit(record, lambda error: settle(None if error is None else _unavailable(error)))
 
+    def issued(self, call: CallRecord, record: str) -> BrokerError | None:
+        """Return when the record of a call that issued something is on disk, and with it the claim on the assertion
+        that it rests on; else the error for which nothing may be handed out."""
+        outcome: SimpleQueue[BrokerError | None] = SimpleQueue()
+        self.issued_then(call, record, outcome.put)
+        return outcome.get()
+
+    def issued_then(self, call: CallRecord, record: str, settle: Callable[[BrokerError | None], None]) -> None:
+        """The same, at once: ``settle`` is called by another thread. It must not raise."""
+        if call.claim is None:
+            self.record_then(record, settle)
+            return
+        redeeming = _Redeeming(call, call.claim, record)
+
+        def settled(error: Exception | None) -> None:
+            if error is not None:
+                settle(_unavailable(error))
+            elif redeeming.outcome is Redemption.REFUSED:
+                settle(AssertionReplayed("Response has already been redeemed", detail="the assertion was used before"))
+            else:
+                settle(None)
+
+        self._redeemed.submit(redeeming, settled)
+
     def record_soon(self, record: str) -> None:
         """Take the record of a read-only call: it is on disk within the flush interval. Raises AuditUnavailable."""
         with self._mutex:
@@ -85,6 +124,7 @@ class AuditLog:
 
     def close(self) -> None:
         self._issued.close()
+        self._redeemed.close()
         self._closing.set()
         self._flusher.join()
         self._appender.close()
@@ -99,6 +139,22 @@ class AuditLog:
         else:
             with self._database.exclusive():
                 self._appender.append(records)
+
+    def _write_redeemed(self, group: list[_Redeeming]) -> None:
+        """Return when a group's claims and records are on disk."""
+        with self._database.exclusive(), self._database.engine.begin() as connection:
+            outcomes = redeem(connection, [one.claim for one in group])
+            records = []
+            for one, outcome in zip(group, outcomes, strict=True):
+                if outcome is Redemption.AGAIN:
+                    one.call.warnings.append("the assertion was used again, within the provider's re-use window")
+                    one.record = render(one.call)
+                if outcome is not Redemption.REFUSED:
+                    records.append(one.record)
+            append_records(connection, records)
+        for one, outcome in zip(group, outcomes, strict=True):
+            one.outcome = outcome
+        self._flush_if_overdue()
 
     def _flush_if_overdue(self) -> None:
         """Under load the flusher may not get its turn; then a call does its work."""

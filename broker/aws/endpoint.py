@@ -75,9 +75,11 @@ class AwsEndpoint:
         if answer.pending is not None:
             if ANSWER_LATER in environ:
                 send = environ[ANSWER_LATER]()
-                self._services.audit.record_then(answer.pending, lambda error: self._send(send, answer, error))
+                self._services.audit.issued_then(
+                    answer.record, answer.pending, lambda error: self._send(send, answer, error)
+                )
                 return []
-            answer = self._settled(answer, self._recorded(answer.pending))
+            answer = self._settled(answer, self._services.audit.issued(answer.record, answer.pending))
         start_response(_STATUS_LINES[answer.status], self._finish(answer))
         return [answer.body]
 
@@ -106,20 +108,13 @@ class AwsEndpoint:
             )
             return self._refuse(protocol, failure, served, record)
 
-    def _recorded(self, pending: str) -> AuditUnavailable | None:
-        try:
-            self._services.audit.record(pending)
-        except AuditUnavailable as error:
-            return error
-        return None
-
-    def _settled(self, answer: _Answer, error: AuditUnavailable | None) -> _Answer:
-        """The answer, or the refusal of one whose record is not on disk."""
+    def _settled(self, answer: _Answer, error: BrokerError | None) -> _Answer:
+        """The answer, or the refusal of one whose record is not on disk, or whose assertion was used before."""
         if error is None:
             return answer
         return self._refuse(answer.protocol, error, answer.served, answer.record)
 
-    def _send(self, send: Send, answer: _Answer, error: AuditUnavailable | None) -> None:
+    def _send(self, send: Send, answer: _Answer, error: BrokerError | None) -> None:
         answer = self._settled(answer, error)
         send(answer.status, self._finish(answer), answer.body)
 

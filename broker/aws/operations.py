@@ -164,6 +164,7 @@ from broker.iam.roles import (
     update_role,
     update_role_description,
 )
+from broker.iam.saml_provider_settings import get_saml_provider_settings, update_saml_provider_settings
 from broker.iam.saml_providers import (
     create_saml_provider,
     delete_saml_provider,
@@ -328,6 +329,7 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "GetRole": Entry(get_role, Effect.READ),
         "GetRolePolicy": Entry(get_role_policy, Effect.READ),
         "GetSAMLProvider": Entry(get_saml_provider, Effect.READ),
+        "GetSAMLProviderSettings": Entry(get_saml_provider_settings, Effect.READ),
         "GetServiceLastAccessedDetails": Entry(get_service_last_accessed_details, Effect.READ),
         "GetServiceLastAccessedDetailsWithEntities": Entry(
             get_service_last_accessed_details_with_entities, Effect.READ
@@ -412,6 +414,7 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
         "UpdateRole": Entry(update_role, Effect.CHANGE),
         "UpdateRoleDescription": Entry(update_role_description, Effect.CHANGE),
         "UpdateSAMLProvider": Entry(update_saml_provider, Effect.CHANGE),
+        "UpdateSAMLProviderSettings": Entry(update_saml_provider_settings, Effect.CHANGE),
         "UpdateUser": Entry(update_user, Effect.CHANGE),
     },
 }

@@ -12,9 +12,10 @@ from urllib.parse import parse_qs
 import click
 
 from broker.cli.parts import opened_services
-from broker.domain.arn import ACCOUNT_ID, saml_provider_arn
+from broker.cli.saml_metadata import metadata, refresh_metadata
 from broker.errors import ValidationFailed
 from broker.saml.reports import MappedRole, SamlReport, choose_provider, mapped_roles, report
+from broker.saml_providers import provider_arn
 from providers.base import SamlResponse
 from providers.errors import ProviderError
 from providers.saml.response import parse_saml_response
@@ -24,7 +25,7 @@ _LONGEST = 1_000_000
 
 @click.group()
 def saml() -> None:
-    """SAML: what becomes of a response, and why."""
+    """SAML: what becomes of a response, and why; where providers' metadata comes from."""
 
 
 @saml.command()
@@ -52,7 +53,8 @@ def check(
         response = _read(file.read(_LONGEST + 1))
         with opened_services(directory) as services:
             owner = account or next((entry.id for entry in services.settings.account), "")
-            record = choose_provider(services, owner, response, _provider_arn(owner, provider))
+            arn = None if provider is None else provider_arn(services.settings, account, provider)
+            record = choose_provider(services, owner, response, arn)
             found = report(services, record, response, now)
             roles = mapped_roles(services, found, now)
     except ProviderError as error:
@@ -72,14 +74,6 @@ def _read(raw: bytes) -> SamlResponse:
     if "SAMLResponse=" in text:
         text = parse_qs(text).get("SAMLResponse", [""])[0]
     return parse_saml_response(text)
-
-
-def _provider_arn(account: str, provider: str | None) -> str | None:
-    if provider is None or provider.startswith("arn:"):
-        return provider
-    if not ACCOUNT_ID.fullmatch(account):
-        raise ValidationFailed("no account is configured: give --account")
-    return saml_provider_arn(account, provider)
 
 
 def _lines(found: SamlReport, roles: list[MappedRole]) -> Iterator[str]:
@@ -140,3 +134,7 @@ def _shown(value: str | None) -> str:
     """On one line, without characters that a terminal would obey: the response may be hostile."""
     text = "" if value is None else value[:512]
     return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
+
+
+saml.add_command(metadata)
+saml.add_command(refresh_metadata, "refresh")

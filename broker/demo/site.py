@@ -1,4 +1,4 @@
-"""The demonstration's data directory: a company with one identity provider and four roles."""
+"""The demonstration's data directory: a company with two identity providers and five roles."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from broker.settings import CONFIG_FILE
 
 ACCOUNT = "123456789012"
 SUBJECT = "repo:example/app:ref:refs/heads/main"
+SAML_PROVIDER = f"arn:aws:iam::{ACCOUNT}:saml-provider/company"
 _MARK = ".accredit-demo"
 
 
@@ -20,7 +21,7 @@ def role(name: str) -> str:
     return f"arn:aws:iam::{ACCOUNT}:role/{name}"
 
 
-def make_site(directory: Path, issuer: str, port: int) -> RootKey:
+def make_site(directory: Path, issuer: str, saml_metadata_url: str, port: int) -> RootKey:
     """Make ``directory`` anew, or replace an earlier demonstration's. Raises AlreadyExists for anything else."""
     if directory.exists() and any(directory.iterdir()):
         if not (directory / _MARK).exists():
@@ -29,7 +30,7 @@ def make_site(directory: Path, issuer: str, port: int) -> RootKey:
     root = initialize(directory, ACCOUNT).root
     (directory / _MARK).touch()
     with (directory / CONFIG_FILE).open("a", encoding="utf-8") as file:
-        file.write(_objects(issuer))
+        file.write(_objects(issuer, saml_metadata_url))
     settings = (directory / CONFIG_FILE).read_text(encoding="utf-8")
     settings = settings.replace('# bind = "127.0.0.1:8400"', f'bind = "127.0.0.1:{port}"')
     settings = settings.replace("# allow_http_loopback = false", "allow_http_loopback = true")
@@ -66,11 +67,16 @@ iam =
     return path
 
 
+def saml_entity_id(port: int) -> str:
+    """What the company's SAML provider calls the broker."""
+    return f"http://127.0.0.1:{port}/saml/{ACCOUNT}/company"
+
+
 def token_file(directory: Path) -> Path:
     return directory.absolute() / "developer.jwt"
 
 
-def _objects(issuer: str) -> str:
+def _objects(issuer: str, saml_metadata_url: str) -> str:
     host = issuer.removeprefix("http://")
     provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{host}"
     federated = _policy(
@@ -85,6 +91,11 @@ def _objects(issuer: str) -> str:
         Condition={"StringEquals": {"sts:ExternalId": "ticket-4711"}},
     )
     people = _policy(Principal={"AWS": ACCOUNT}, Action="sts:AssumeRole")
+    employed = _policy(
+        Principal={"Federated": SAML_PROVIDER},
+        Action="sts:AssumeRoleWithSAML",
+        Condition={"StringEquals": {"saml:department": "engineering"}},
+    )
     partner = _policy(Action="sts:GetWebIdentityToken", Resource="*")
     explain = _policy(Action="sts:DecodeAuthorizationMessage", Resource="*")
     return f"""
@@ -93,6 +104,15 @@ def _objects(issuer: str) -> str:
 [[identity_provider]]
 issuer = "{issuer}"
 client_ids = ["sts.amazonaws.com"]
+
+[[identity_provider]]
+kind = "saml"
+name = "company"
+metadata_url = "{saml_metadata_url}"
+
+[[role]]
+name = "employee"
+trust_policy = '{employed}'
 
 [[role]]
 name = "developer"

@@ -30,7 +30,19 @@ from broker.aws.sdk_extras import write_sdk_extras
 from broker.database import command_database
 from broker.demo.directory import BASE, GROUP, HOW_TO_GET_IT, PERSON, DemoDirectory, find_server
 from broker.demo.idp import DemoIdentityProvider
-from broker.demo.site import SUBJECT, add_directory, make_site, role, token_file, write_aws_config
+from broker.demo.saml_idp import PERSON as EMPLOYEE
+from broker.demo.saml_idp import DemoSamlProvider
+from broker.demo.site import (
+    SAML_PROVIDER,
+    SUBJECT,
+    add_directory,
+    make_site,
+    role,
+    saml_entity_id,
+    token_file,
+    write_aws_config,
+)
+from broker.demo.visitor import Visitor
 from broker.settings import load_settings
 
 _START_SECONDS = 30
@@ -38,7 +50,7 @@ _TOKEN_REFRESH_SECONDS = 300
 _READ_FLUSH_SECONDS = 0.2
 _PARTNER = "https://partner.example"
 _ENCODED = " Encoded authorization failure message: "
-_CALLS = 10
+_CALLS = 14
 
 
 class StepFailed(Exception):
@@ -54,6 +66,8 @@ class Story:
         self.port = port
         self._say = say
         self._idp = DemoIdentityProvider()
+        entity_id = saml_entity_id(port)
+        self._company = DemoSamlProvider(entity_id, f"{entity_id}/acs", f"{role('employee')},{SAML_PROVIDER}")
         self._root: RootKey | None = None
         self._server: subprocess.Popen[bytes] | None = None
         self._encoded = ""
@@ -72,6 +86,8 @@ class Story:
         encoded = self._refuse(developer)
         self._explain(auditor, encoded)
         self._sign(developer)
+        self._federate_by_saml()
+        self._sign_in_by_saml()
         self._log_in()
         self._show_audit()
         self._make_person()
@@ -88,16 +104,17 @@ class Story:
             self._server.send_signal(signal.SIGTERM)
             self._server.wait(30)
         self._idp.close()
+        self._company.close()
         if self._people is not None:
             self._people.close()
 
     def _set_up(self) -> None:
-        self._root = make_site(self.directory, self._idp.issuer, self.port)
+        self._root = make_site(self.directory, self._idp.issuer, self._company.metadata_url, self.port)
         write_aws_config(self.directory, self.port)
         self._write_token()
         self._add_directory()
-        self._tick(f"made {self.directory}: configuration, keys, SQLite database, four roles")
-        self._tick(f"demo identity provider at {self._idp.issuer}")
+        self._tick(f"made {self.directory}: configuration, keys, SQLite database, five roles")
+        self._tick(f"demo identity providers: OpenID Connect at {self._idp.issuer}, SAML at {self._company.url}")
 
     def _start(self) -> None:
         started = time.monotonic()
@@ -203,6 +220,28 @@ class Story:
         with self._refused("AccessDenied", "a wrong password"):
             client.assume_role_with_ldap_identity(LDAPUsername=PERSON, LDAPPassword="wrong")
         self._calls += 3
+
+    def _federate_by_saml(self) -> None:
+        self._detail(f"the company's SAML response says: {EMPLOYEE}, department engineering")
+        response = self._company.response()
+        asked = {"RoleArn": role("employee"), "PrincipalArn": SAML_PROVIDER, "SAMLAssertion": response}
+        answer = self._sts().assume_role_with_saml(**asked)
+        self._tick(f"AssumeRoleWithSAML: {answer['Credentials']['AccessKeyId']} for {answer['Subject']}")
+        self._whoami(self._sts(answer["Credentials"]), f"assumed-role/employee/{EMPLOYEE}")
+        with self._refused("InvalidIdentityToken", "the same response again"):
+            self._sts().assume_role_with_saml(**asked)
+
+    def _sign_in_by_saml(self) -> None:
+        """As a browser does it: to the provider with a request, back with its answer."""
+        visitor = Visitor()
+        try:
+            visitor.open(f"{saml_entity_id(self.port)}/login")
+            visitor.send_form()
+        except OSError as error:
+            raise StepFailed(f"sign-in with a browser: {error}") from error
+        if not visitor.url.endswith("/portal") or "employee" not in visitor.text:
+            raise StepFailed(f"sign-in with a browser ended at {visitor.url}")
+        self._tick(f"sign-in with a browser at the SAML provider: {visitor.url} shows the role employee")
 
     def _fetch(self, url: str) -> Any:
         with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # our own, on loopback

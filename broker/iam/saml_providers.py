@@ -34,9 +34,8 @@ from broker.iam.registrations import (
     untag,
 )
 from broker.identifiers import random_bytes
-from broker.saml_providers import make_saml_record, read_saml_metadata, seal_private_key
+from broker.saml_providers import make_saml_record, metadata_end, read_saml_metadata, seal_private_key
 from broker.services import Caller, Services
-from providers.saml.metadata import IdpMetadata
 
 MAX_PRIVATE_KEYS = 2
 
@@ -113,7 +112,6 @@ def create_saml_provider(
             "acs_urls": [services.settings.saml_acs_url(account, name)],
             "assertion_encryption": assertion_encryption_mode or "Allowed",
             **_joined([] if add_private_key is None else [_sealed(services, caller, arn, add_private_key)]),
-            "valid_until": _end(read_saml_metadata(saml_metadata_document, caller.now)),
         }
         _check_encryption(settings)
         record = make_saml_record(account, name, saml_metadata_document, caller.now, settings)
@@ -168,7 +166,7 @@ def update_saml_provider(
     with _invalid_input():
         if saml_metadata_document is not None:
             metadata = read_saml_metadata(saml_metadata_document, caller.now)
-            changed |= {"metadata": saml_metadata_document, "valid_until": _end(metadata)}
+            changed |= {"metadata": saml_metadata_document, "valid_until": metadata_end(metadata)}
         if assertion_encryption_mode is not None:
             changed["assertion_encryption"] = assertion_encryption_mode
         added = [] if add_private_key is None else [_sealed(services, caller, saml_provider_arn, add_private_key)]
@@ -219,10 +217,6 @@ def _invalid_input() -> Iterator[None]:
         yield
     except ValidationFailed as error:
         raise InvalidInput(f"{error.message[:1].upper()}{error.message[1:]}") from None
-
-
-def _end(metadata: IdpMetadata) -> int | None:
-    return None if metadata.valid_until is None else int(metadata.valid_until.timestamp())
 
 
 _Key = tuple[dict[str, Any], str]

@@ -12,6 +12,7 @@ from broker.audit.event import render
 from broker.domain.arn import ACCOUNT_ID, Arn
 from broker.portal.directory_pages import directory_path
 from broker.portal.oidc_pages import oidc_path, oidc_title
+from broker.portal.saml_logout_pages import leave_provider
 from broker.services import Services
 from broker.settings import SAML_PATH
 from broker.store.accounts import AccountRow, find_account, list_account_rows
@@ -63,8 +64,8 @@ def sign_in_pages(site: Site) -> Blueprint:
 
     @pages.post("/sign-out")
     def sign_out() -> Response:
-        """End the session here; what identity providers think of it is theirs."""
-        visit = site.visit()
+        """End the session here, and have a SAML provider end its own."""
+        visit, elsewhere = site.visit(), None
         if visit.session is not None:
             record = sign_in_record(visit, "Logout")
             caller_of(site.services, visit, visit.session, record)
@@ -72,7 +73,8 @@ def sign_in_pages(site: Site) -> Blueprint:
             with site.services.database.write() as connection:
                 site.sessions.end(connection, visit.session)
                 append_records(connection, [render(record)])
-        response = site.redirect(SIGN_IN)
+            elsewhere = leave_provider(site, visit.session)
+        response = elsewhere or site.redirect(SIGN_IN)
         cookies.drop_cookie(response, cookies.SESSION)
         return response
 

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from broker.domain.arn import Arn
 from broker.domain.principal import Principal, PrincipalKind
 from broker.store.identity_providers import ProviderRecord
 from providers.base import ExternalIdentity
@@ -78,14 +79,18 @@ class SamlSubject:
 def describe_subject(identity: ExternalIdentity, account: str, provider_name: str) -> SamlSubject:
     """``SubjectType`` is the NameID's format without SAML 2.0's prefix, ``Audience`` the Recipient, ``NameQualifier`` a
     digest of issuer, account and provider."""
-    digest = hashlib.sha1(f"{identity.issuer}{account}/{provider_name}".encode(), usedforsecurity=False).digest()
     return SamlSubject(
         identity.subject,
         (identity.subject_format or "").removeprefix(_NAME_FORMAT),
         identity.issuer,
         identity.audience[0],
-        base64.b64encode(digest).decode(),
+        _name_qualifier(identity.issuer, account, provider_name),
     )
+
+
+def _name_qualifier(issuer: str, account: str, provider_name: str) -> str:
+    digest = hashlib.sha1(f"{issuer}{account}/{provider_name}".encode(), usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode()
 
 
 def saml_context(
@@ -121,3 +126,9 @@ def saml_principal(record: ProviderRecord, subject: SamlSubject) -> Principal:
     """CloudTrail names it by qualifier and subject (AWS CloudTrail User Guide, "userIdentity element")."""
     unique_id = f"{subject.name_qualifier}:{subject.subject}"
     return Principal(PrincipalKind.SAML_IDENTITY, record.account, record.arn, unique_id, user_name=subject.subject)
+
+
+def subject_principal(record: ProviderRecord, subject: str) -> Principal:
+    """The same, of whom no more is known than the provider's name for them."""
+    qualifier = _name_qualifier(record.issuer, record.account, Arn.parse(record.arn).name)
+    return saml_principal(record, SamlSubject(subject, "", record.issuer, "", qualifier))

@@ -415,6 +415,21 @@ directory_syncs = Table(
     Column("started_at", BigInteger, nullable=False),
 )
 """When all of a directory were last looked up, so that one worker of all nodes does it."""
+saml_metadata_checks = Table(
+    "saml_metadata_checks",
+    metadata,
+    Column(
+        "provider",
+        String(2048),
+        ForeignKey("identity_providers.arn", ondelete="CASCADE", onupdate="CASCADE"),
+        primary_key=True,
+    ),
+    Column("checked_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("problem", String(1000), nullable=False),
+    Column("warned", JSON, nullable=False),
+)
+"""SAML providers' metadata: when it was looked at last, why it could not be fetched, of which ends was warned."""
 
 audit_events = Table(
     "audit_events",

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from broker.assertion_claims import role_claim
 from broker.domain.arn import Arn
 from broker.domain.credentials import Credentials
 from broker.domain.secret import Secret
@@ -57,7 +58,7 @@ def assume_role_with_saml(
 
     1. parameters; 2. the provider that they name; 3. the response verified; 4. the provider lets its subject choose the
     role; 5. what the assertion asks of the session; 6. the trust policy, and the session made; 7. the assertion is
-    redeemed: only now, so that a mistake costs nobody the sign-in, and before anything is handed out.
+    redeemed: with the record, so that a mistake costs nobody the sign-in, and before anything is handed out.
     """
     arn = parse_role_arn(role_arn)  # 1
     arns = check_session_policy(policy, policy_arns)
@@ -83,8 +84,7 @@ def assume_role_with_saml(
     request = msgspec.structs.replace(request, policy=policy, policy_arns=arns)
     federated = federated_saml(record, identity, asked, caller.now)  # 6
     issued = federate(services, caller, str(arn), federated, request)
-    if services.claims.claim(record, identity, str(arn), caller.now):  # 7
-        caller.record.warnings.append("the assertion was used again, within the provider's re-use window")
+    caller.record.claim = role_claim(record, identity, str(arn), caller.now)  # 7
     return AssumedRoleWithSaml(
         issued.credentials,
         issued.assumed_role_user,

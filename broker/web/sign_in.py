@@ -6,10 +6,11 @@ sign-in that failed is told by ``refuse_sign_in``. Each leaves one ``ConsoleLogi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
 from flask import Response
+from sqlalchemy import Connection
 
 from broker.audit.event import CallRecord, render
 from broker.callers import user_principal
@@ -38,12 +39,14 @@ def start_session_for(
     session_index: str | None = None,
     logout: Mapping[str, str] | None = None,
     next_path: str | None = None,
+    within: Callable[[Connection], None] | None = None,
 ) -> Response:
     """Sign in the person of a verified identity: a redirect to the role list, or to ``next_path`` if it is ours.
 
     Called while the request is served that brought the evidence, which is not checked here again: a replayed assertion
     or a response that nobody asked for has to be refused before. ``session_index`` and ``logout`` are what single
-    logout needs (``broker.web.sessions.External``). Raises AccessDenied, Unavailable; nothing has happened then.
+    logout needs (``broker.web.sessions.External``). ``within`` is done in the session's own
+    transaction. Raises AccessDenied, Unavailable; nothing has happened then.
     """
     principal = external_principal(provider, identity)
     external = External(provider.kind, provider.arn, identity, session_index, logout or {})
@@ -51,7 +54,9 @@ def start_session_for(
     record = sign_in_record(site.visit(), _LOGIN)
     record.identity_provider = provider.arn
     record.warnings += identity.warnings
-    return _start(site, record, principal, person, next_path)
+    if identity.assertion_id is not None:
+        record.parameters = {"sAMLAssertionID": identity.assertion_id}
+    return _start(site, record, principal, person, next_path, within)
 
 
 def start_user_session(site: Site, user: User, person: Person, next_path: str | None = None) -> Response:
@@ -74,15 +79,31 @@ def refuse_sign_in(
         record.identify(principal)
     record_refusal(site.services, record, error)
     address = site.href(f"{SIGN_IN}/{account}?next={quote(own_path(next_path), safe='')}")
-    return site.render("problem.html", status=403, title="Sign-in failed", message=error.message, again=address)
+    return site.render(
+        "problem.html",
+        status=403,
+        title="Sign-in failed",
+        message=error.message,
+        again=address,
+        reference=record.request_id,
+    )
 
 
-def _start(site: Site, record: CallRecord, principal: Principal, person: Person, next_path: str | None) -> Response:
+def _start(
+    site: Site,
+    record: CallRecord,
+    principal: Principal,
+    person: Person,
+    next_path: str | None,
+    within: Callable[[Connection], None] | None = None,
+) -> Response:
     visit = site.visit()
     record.identify(principal)
     record.response = {"ConsoleLogin": "Success"}
     record.additional = {"MFAUsed": "No" if person.mfa_at is None else "Yes", "amr": " ".join(person.amr)}
     with site.services.database.write() as connection:
+        if within is not None:
+            within(connection)
         if visit.session is not None:
             site.sessions.end(connection, visit.session)
         cookie = site.sessions.begin(connection, person, visit.origin, visit.now)

@@ -163,16 +163,16 @@ class Site:
         response = Response(status=HTTPStatus.SEE_OTHER, headers={"Location": address})
         return protect(response, secure=self.visit().secure)
 
-    def refuse(self, error: BrokerError | ProviderError) -> Response:
-        """A page that says why not."""
-        return self.problem(wire_error(error).status, error.message)
+    def refuse(self, error: BrokerError | ProviderError, reference: str = "") -> Response:
+        """A page that says why not; ``reference`` is the request id by which the audit record says more."""
+        return self.problem(wire_error(error).status, error.message, reference)
 
-    def problem(self, status: int, message: str) -> Response:
+    def problem(self, status: int, message: str, reference: str = "") -> Response:
         try:
             title = HTTPStatus(status).phrase
         except ValueError:
             title = "Error"
-        return self.render("problem.html", status=status, title=title, message=message)
+        return self.render("problem.html", status=status, title=title, message=message, reference=reference)
 
     def href(self, path: str) -> str:
         """``path`` below the base URL's own path."""
@@ -187,10 +187,14 @@ class Site:
         if request.method not in _SAFE_METHODS:
             self._forms.check(request, self.visit().cookie)
 
-    def pages(self, name: str, url_prefix: str = "") -> Blueprint:
-        """A blueprint of pages: its forms are checked, its refusals are pages. Templates are below ``templates/``."""
+    def pages(self, name: str, url_prefix: str = "", *, check_forms: bool = True) -> Blueprint:
+        """A blueprint of pages: its forms are checked, its refusals are pages. Templates are below ``templates/``.
+
+        Without ``check_forms`` other sites may send forms: what they say must prove itself.
+        """
         pages = Blueprint(name, f"broker.{name}", url_prefix=url_prefix or None, template_folder="templates")
-        pages.before_request(self.check_form)
+        if check_forms:
+            pages.before_request(self.check_form)
         pages.register_error_handler(BrokerError, self.refuse)
         pages.register_error_handler(ProviderError, self.refuse)
         pages.register_error_handler(HTTPException, self.http_error)

@@ -7,8 +7,9 @@ may be is judged in ``checks``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+import msgspec
 
 from providers.saml.document import (
     Element,
@@ -39,14 +40,13 @@ _SUBJECT = frozenset({f"{SAML}NameID", f"{SAML}EncryptedID", f"{SAML}SubjectConf
 _CONDITIONS = frozenset({f"{SAML}AudienceRestriction", f"{SAML}OneTimeUse", f"{SAML}ProxyRestriction"})
 """An unknown condition makes the assertion indeterminate (SAML Core 2.5.1.1): it is refused."""
 
-_ANY_ASSERTION = ("}Assertion", "}EncryptedAssertion")
+_ANY_ASSERTION = ("{*}Assertion", "{*}EncryptedAssertion")
 
 Decryptor = Callable[[Element], Element]
 """EncryptedID -> NameID."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """The response around the assertion."""
 
     id: str
@@ -57,17 +57,16 @@ class Envelope:
     in_response_to: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class NameId:
+class NameId(msgspec.Struct, frozen=True):
     """The subject. ``format`` is a URI."""
 
     value: str
     format: str
     sp_name_qualifier: str | None
+    name_qualifier: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmation:
+class Confirmation(msgspec.Struct, frozen=True):
     """Who may present the assertion, where and until when."""
 
     method: str
@@ -77,16 +76,15 @@ class Confirmation:
     in_response_to: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Authentication:
-    """When the subject signed in at its provider, and until when that may count."""
+class Authentication(msgspec.Struct, frozen=True):
+    """When the subject signed in at its provider, until when that may count, what the provider calls that session."""
 
     instant: datetime
     session_not_on_or_after: datetime | None
+    session_index: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Assertion:
+class Assertion(msgspec.Struct, frozen=True):
     """One assertion. ``audiences`` holds those of each restriction; the restrictions are ANDed (SAML Core 2.5.1.4)."""
 
     id: str
@@ -99,7 +97,7 @@ class Assertion:
     audiences: tuple[tuple[str, ...], ...]
     one_time_use: bool
     authentications: tuple[Authentication, ...]
-    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    attributes: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
 
 
 # --- response ---------------------------------------------------------------------------------------------------------
@@ -118,24 +116,24 @@ def check_response(root: Element) -> None:
 
 def count_assertions(root: Element) -> int:
     """Of whatever namespace, plain and encrypted, ``root`` among them."""
-    return sum(element.tag.endswith(_ANY_ASSERTION) for element in root.iter("*"))
+    return sum(1 for _ in root.iter(*_ANY_ASSERTION))
 
 
 def read_envelope(root: Element) -> Envelope:
     """Raises MalformedEvidence."""
-    _check_version(root)
+    check_version(root)
     issuer = find_child(root, f"{SAML}Issuer")
     return Envelope(
         id=parse_id(root),
         issued_at=parse_instant(root.get("IssueInstant"), "Response: IssueInstant"),
         destination=root.get("Destination"),
-        issuer=None if issuer is None else _read_issuer(issuer),
-        status=_read_status(get_child(root, f"{SAMLP}Status")),
+        issuer=None if issuer is None else read_issuer(issuer),
+        status=read_status(get_child(root, f"{SAMLP}Status")),
         in_response_to=root.get("InResponseTo"),
     )
 
 
-def _read_status(status: Element) -> tuple[str, ...]:
+def read_status(status: Element) -> tuple[str, ...]:
     """The status code and those nested in it."""
     codes = []
     code: Element | None = get_child(status, f"{SAMLP}StatusCode")
@@ -145,12 +143,13 @@ def _read_status(status: Element) -> tuple[str, ...]:
     return tuple(codes)
 
 
-def _check_version(element: Element) -> None:
+def check_version(element: Element) -> None:
+    """Raises MalformedEvidence."""
     if element.get("Version") != VERSION:
         raise malformed(f"{local(element.tag)}: Version is {str(element.get('Version'))[:16]}, not {VERSION}")
 
 
-def _read_issuer(element: Element) -> str:
+def read_issuer(element: Element) -> str:
     """Raises MalformedEvidence for an issuer that is no entity (SAML Core 2.2.5, Profiles 4.1.4.2)."""
     if element.get("Format", ENTITY) != ENTITY:
         raise malformed("Issuer: its Format is not entity")
@@ -163,7 +162,7 @@ def _read_issuer(element: Element) -> str:
 def read_assertion(element: Element, decrypt: Decryptor) -> Assertion:
     """Raises MalformedEvidence, and what ``decrypt`` raises."""
     check_children(element, _ASSERTION)
-    _check_version(element)
+    check_version(element)
     subject = get_child(element, f"{SAML}Subject")
     check_children(subject, _SUBJECT)
     conditions = get_child(element, f"{SAML}Conditions")
@@ -171,8 +170,8 @@ def read_assertion(element: Element, decrypt: Decryptor) -> Assertion:
     return Assertion(
         id=parse_id(element),
         issued_at=parse_instant(element.get("IssueInstant"), "Assertion: IssueInstant"),
-        issuer=_read_issuer(get_child(element, f"{SAML}Issuer")),
-        name_id=_read_name_id(subject, decrypt),
+        issuer=read_issuer(get_child(element, f"{SAML}Issuer")),
+        name_id=read_name_id(subject, decrypt),
         confirmations=tuple(_read_confirmation(one) for one in children(subject, f"{SAML}SubjectConfirmation")),
         not_before=find_instant(conditions.get("NotBefore"), "Conditions: NotBefore"),
         not_on_or_after=find_instant(conditions.get("NotOnOrAfter"), "Conditions: NotOnOrAfter"),
@@ -186,7 +185,7 @@ def read_assertion(element: Element, decrypt: Decryptor) -> Assertion:
     )
 
 
-def _read_name_id(subject: Element, decrypt: Decryptor) -> NameId | None:
+def read_name_id(subject: Element, decrypt: Decryptor) -> NameId | None:
     """Plain or encrypted, not both; without one the subject is nobody."""
     found = find_child(subject, f"{SAML}NameID")
     encrypted = find_child(subject, f"{SAML}EncryptedID")
@@ -198,7 +197,9 @@ def _read_name_id(subject: Element, decrypt: Decryptor) -> NameId | None:
             raise malformed("EncryptedID: it holds no NameID")
     if found is None:
         return None
-    return NameId(read_text(found), found.get("Format") or UNSPECIFIED, found.get("SPNameQualifier"))
+    return NameId(
+        read_text(found), found.get("Format") or UNSPECIFIED, found.get("SPNameQualifier"), found.get("NameQualifier")
+    )
 
 
 def _read_confirmation(element: Element) -> Confirmation:
@@ -217,6 +218,7 @@ def _read_authentication(element: Element) -> Authentication:
     return Authentication(
         parse_instant(element.get("AuthnInstant"), "AuthnStatement: AuthnInstant"),
         find_instant(element.get("SessionNotOnOrAfter"), "AuthnStatement: SessionNotOnOrAfter"),
+        element.get("SessionIndex"),
     )
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
+
 from providers.errors import (
     AudienceMismatch,
     Expired,
@@ -47,8 +49,7 @@ Value = str | datetime | None | tuple[str, ...] | tuple[str, datetime]
 """A text, a time, nothing; several of which one is enough; a word and a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """One thing that was looked at. ``refusal`` is what it costs the response if it has not ``passed``.
 
     ``wanted`` and ``found`` become texts only when somebody reads them.

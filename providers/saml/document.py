@@ -27,7 +27,7 @@ _DECLARATION = re.compile(
     rb"""<\?xml\s+version\s*=\s*(["'])1\.0\1"""
     rb"""(?:\s+encoding\s*=\s*(["'])[Uu][Tt][Ff]-8\2)?(?:\s+standalone\s*=\s*(["'])(?:yes|no)\3)?\s*\?>"""
 )
-_NAMESPACE = re.compile(rb"""\bxmlns(?::[^\s=]*)?\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_NAMESPACE = re.compile(rb"""xmlns(?::[^\s=]*)?\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:[^\s]+|")
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,255}")
 _IDS = frozenset({"ID", "Id", "id", "AssertionID"})

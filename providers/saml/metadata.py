@@ -45,6 +45,7 @@ class Endpoint:
 
     binding: str
     location: str
+    response_location: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +138,10 @@ def _certificate(text: str) -> SigningCertificate:
 def _endpoints(role: Element, name: str) -> tuple[Endpoint, ...]:
     found = []
     for element in children(role, f"{MD}{name}"):
-        location = element.get("Location", "")
-        if not _LOCATION.fullmatch(location):
+        location, answers = element.get("Location", ""), element.get("ResponseLocation", "")
+        if not _LOCATION.fullmatch(location) or (answers and not _LOCATION.fullmatch(answers)):
             raise _unusable(f"{name}: its Location is no http(s) URL")
-        found.append(Endpoint(element.get("Binding", ""), location))
+        found.append(Endpoint(element.get("Binding", ""), location, answers))
     return tuple(found)
 
 

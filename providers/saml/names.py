@@ -22,6 +22,13 @@ BEARER = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 ENTITY = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
 UNSPECIFIED = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
 """What a NameID without ``Format`` has (SAML Core 2.2.2)."""
+NAME_FORMATS: Mapping[str, str] = {
+    "persistent": "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
+    "transient": "urn:oasis:names:tc:SAML:2.0:nameid-format:transient",
+    "emailAddress": "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress",
+    "unspecified": UNSPECIFIED,
+}
+"""What may be asked for (SAML Core 8.3)."""
 
 # --- signatures (SAML Core 5.4; XML Signature 1.1, 6) ---------------------------------------------------------------
 

@@ -6,13 +6,17 @@ opened: parsed, verified, decrypted, read (``response``); 4. every check (``chec
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from providers.base import Evidence, ExternalIdentity, SamlResponse
 from providers.errors import MalformedEvidence, ProviderError
 from providers.saml.checks import Check, SamlRules, check, session_end, usable_until
 from providers.saml.document import MESSAGE
+from providers.saml.logout import LogoutMessage, read_logout
 from providers.saml.metadata import IdpMetadata
 from providers.saml.readers import apart
 from providers.saml.response import KeyRules, OpenedResponse, open_response, presented, read_unverified
@@ -37,6 +41,19 @@ class Inspection:
         return next((one for one in self.checks if not one.passed), None)
 
 
+class SignIn(msgspec.Struct, frozen=True):
+    """A person who comes from the provider with a browser.
+
+    ``in_response_to``: our request that this answers, as the signed confirmation says; None if nobody asked.
+    ``known_as`` are the NameID's attributes, which single logout has to repeat with the ``session_index``.
+    """
+
+    identity: ExternalIdentity
+    in_response_to: str | None
+    session_index: str | None
+    known_as: Mapping[str, str]
+
+
 class SamlProvider:
     """Verifies responses of one identity provider."""
 
@@ -48,13 +65,45 @@ class SamlProvider:
 
     def authenticate(self, evidence: Evidence, *, now: datetime) -> ExternalIdentity:
         """The identity that the response proves. Raises ProviderError."""
+        return self.identity(self._opened(evidence, now))  # 5
+
+    def sign_in(self, evidence: SamlResponse, *, now: datetime) -> SignIn:
+        """The same, with what a session of pages needs besides. Raises ProviderError."""
+        opened = self._opened(evidence, now)
+        name_id, confirmation = opened.assertion.name_id, opened.assertion.confirmations[0]
+        known_as = {
+            "Format": name_id.format if name_id else None,
+            "NameQualifier": name_id.name_qualifier if name_id else None,
+            "SPNameQualifier": name_id.sp_name_qualifier if name_id else None,
+        }
+        if opened.envelope.in_response_to not in (confirmation.in_response_to, None):
+            raise MalformedEvidence(MESSAGE, detail="InResponseTo: the response has one, its confirmation another")
+        indexes = (one.session_index for one in opened.assertion.authentications if one.session_index)
+        return SignIn(
+            self.identity(opened),
+            confirmation.in_response_to,
+            next(indexes, None),
+            {name: value for name, value in known_as.items() if value is not None},
+        )
+
+    def read_logout(self, query: str | None, form: Mapping[str, str], here: str, *, now: datetime) -> LogoutMessage:
+        """A message about the end of a session (``logout``). Raises ProviderError."""
+        self._check_metadata(now).demand()
+        return read_logout(query, form, self._rules, self._keys, here, now)
+
+    @property
+    def metadata(self) -> IdpMetadata:
+        """Where the provider is reached."""
+        return self._metadata
+
+    def _opened(self, evidence: Evidence, now: datetime) -> OpenedResponse:
         if not isinstance(evidence, SamlResponse):  # 1
             raise MalformedEvidence(MESSAGE, detail="evidence of another kind")
         self._check_metadata(now).demand()  # 2
         opened = apart(lambda: open_response(evidence, self._keys), len(evidence.xml))  # 3
         for one in self._checks(opened, now):  # 4
             one.demand()
-        return self.identity(opened)  # 5
+        return opened
 
     def identity(self, opened: OpenedResponse) -> ExternalIdentity:
         """The identity of an opened response, whatever the checks say. Raises ProviderError if it names nobody."""

@@ -167,8 +167,8 @@ def presented(response: SamlResponse) -> tuple[str, ...]:
 
 def _check_places(root: Element, parents: Sequence[Element]) -> None:
     """A signature elsewhere could be meant for another reader."""
-    for element in root.iter("*"):
-        if element.tag.endswith("}Signature") and (element.tag != SIGNATURE or element.getparent() not in parents):
+    for element in root.iter("{*}Signature"):
+        if element.tag != SIGNATURE or element.getparent() not in parents:
             raise forged("signature: in a place where SAML has none")
 
 

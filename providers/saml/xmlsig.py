@@ -19,11 +19,13 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import xmlsec
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from lxml import etree
 
 from providers.errors import SignatureInvalid
@@ -84,9 +86,12 @@ def forged(detail: str) -> SignatureInvalid:
 def load_key(certificate: bytes, fingerprint: str) -> TrustedKey:
     """The key of a certificate (DER); the certificate's own dates and signature do not matter (SAML Metadata 2.4.1.1).
 
-    Raises xmlsec.Error if it cannot be used.
+    The certificate itself stays away from xmlsec, which would copy it for each signature. Raises ValueError,
+    xmlsec.Error if it cannot be used.
     """
-    return TrustedKey(fingerprint, xmlsec.Key.from_memory(certificate, xmlsec.constants.KeyDataFormatCertDer))
+    public_key = x509.load_der_x509_certificate(certificate).public_key()
+    encoded = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return TrustedKey(fingerprint, xmlsec.Key.from_memory(encoded, xmlsec.constants.KeyDataFormatDer))
 
 
 def find_signature(parent: Element) -> Element | None:
@@ -115,6 +120,15 @@ def verify_signature(parent: Element, keys: Sequence[TrustedKey], *, allow_sha1:
     value = _decode(_only(signature, "SignatureValue"))
     made_by = _verify(statement, method, value, _by_hint(keys, presented_certificates(signature)))
     return VerifiedSignature(signed, made_by, warnings)  # 6
+
+
+def verify_bytes(
+    signed: bytes, algorithm: str, value: bytes, keys: Sequence[TrustedKey], *, allow_sha1: bool = False
+) -> str:
+    """The fingerprint of the key that made a signature over plain bytes. Raises SignatureInvalid."""
+    if algorithm not in SIGNATURES and not (allow_sha1 and algorithm == SHA1_SIGNATURE):
+        raise forged(f"signature: algorithm {algorithm[:128]} is not accepted")
+    return _verify(signed, algorithm, value, keys)
 
 
 def presented_certificates(signature: Element) -> list[str]:
@@ -185,8 +199,12 @@ def _prefixes(canonicalization: Element) -> list[str]:
 
 
 def _canonical(element: Element, prefixes: Sequence[str]) -> bytes:
-    """The canonical bytes of ``element`` without its own signature; of a copy, which has the namespaces around it."""
-    copy = parse_again(etree.tostring(element, encoding="utf-8", with_tail=False))
+    """The canonical bytes of ``element`` without its own signature; of a copy.
+
+    A quick copy has the namespaces around it as far as names use them. Prefixes to be kept may be used by texts alone:
+    then all namespaces have to come along.
+    """
+    copy = parse_again(etree.tostring(element, encoding="utf-8", with_tail=False)) if prefixes else deepcopy(element)
     signature = find_child(copy, SIGNATURE)
     if signature is not None:
         before, tail = signature.getprevious(), signature.tail or ""

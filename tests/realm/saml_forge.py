@@ -132,8 +132,11 @@ def metadata(*names: str, entity_id: str = ENTITY_ID, valid_until: str = "", use
     return (
         f'<md:EntityDescriptor xmlns:md="{MD}" entityID={quoteattr(entity_id)}{until}>'
         f'<md:IDPSSODescriptor protocolSupportEnumeration="{SAMLP}">{keys}'
-        f'<md:SingleLogoutService Binding="{BINDING}Redirect" Location="https://idp.example/slo"/>'
+        f'<md:SingleLogoutService Binding="{BINDING}Redirect" Location="https://idp.example/slo"'
+        ' ResponseLocation="https://idp.example/slo-done"/>'
+        f'<md:SingleLogoutService Binding="{BINDING}POST" Location="https://idp.example/slo-post"/>'
         f'<md:SingleSignOnService Binding="{BINDING}Redirect" Location="https://idp.example/sso"/>'
+        f'<md:SingleSignOnService Binding="{BINDING}POST" Location="https://idp.example/sso-post"/>'
         "</md:IDPSSODescriptor></md:EntityDescriptor>"
     )
 

@@ -119,3 +119,8 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
     }
   });
 }
+
+// Messages for an identity provider: a form that is sent, or an address that is followed, at once.
+document.querySelector("form[data-send]")?.requestSubmit();
+const followed = document.querySelector("a[data-follow]");
+if (followed) location.replace(followed.href);

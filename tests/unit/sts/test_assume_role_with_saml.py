@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from broker.domain.secret import Secret
 from broker.errors import (
     AccessDenied,
     AssertionReplayed,
+    AuditUnavailable,
     BrokerError,
     ConfigurationError,
     InvalidIdentity,
@@ -32,6 +34,7 @@ from broker.saml.attributes import RolePair, parse_role_pair
 from broker.saml.keys import describe_subject
 from broker.services import Caller, Services
 from broker.settings import Settings, load_settings
+from broker.store.assertion_claims import delete_expired_claims
 from broker.store.engine import Database
 from broker.store.schema import migrate
 from broker.sts.saml import AssumedRoleWithSaml, assume_role_with_saml
@@ -129,9 +132,13 @@ def caller(now: datetime = NOW) -> Caller:
 
 
 def assume(services: Services, text: str, role: str = "Developer", **more: Any) -> AssumedRoleWithSaml:
+    """And the step in which the endpoint makes it durable."""
     asking = more.pop("caller", None) or caller()
     more.setdefault("principal_arn", PROVIDER)
-    return assume_role_with_saml(services, asking, role_arn=arn(role), saml_assertion=Secret(text), **more)
+    answer = assume_role_with_saml(services, asking, role_arn=arn(role), saml_assertion=Secret(text), **more)
+    if (error := services.audit.issued(asking.record, render(asking.record))) is not None:
+        raise error
+    return answer
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
@@ -498,11 +505,43 @@ def test_a_claim_lasts_as_long_as_the_assertion(services: Services) -> None:
     text = forge.pack(forge.signed(two_roles()))
     assume(services, text)
     late = NOW + timedelta(seconds=354)
-    assume(services, response(), caller=caller(NOW + timedelta(seconds=200)))  # others come meanwhile, and tidy up
+    with services.database.write() as connection:
+        delete_expired_claims(connection, int((late + timedelta(seconds=1)).timestamp()))
     with pytest.raises(AssertionReplayed):
         assume(services, text, caller=caller(late))
     with pytest.raises(Expired):
         assume(services, text, caller=caller(late + timedelta(seconds=2)))
+
+
+def test_without_a_record_there_is_no_claim(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One transaction: what cannot be recorded is not redeemed either, and may be tried again."""
+    text = forge.pack(forge.signed(two_roles()))
+    with monkeypatch.context() as broken:
+        broken.setattr("broker.audit.log.append_records", _full)
+        with pytest.raises(AuditUnavailable):
+            assume(services, text)
+    assume(services, text)
+    with pytest.raises(AssertionReplayed):
+        assume(services, text)
+
+
+def test_a_refused_claim_leaves_no_record_of_credentials(services: Services) -> None:
+    text = forge.pack(forge.signed(two_roles()))
+    assume(services, text)
+    before = _events(services)
+    with pytest.raises(AssertionReplayed):
+        assume(services, text)
+    assert _events(services) == before
+
+
+def _full(_connection: object, _records: object) -> None:
+    raise OSError(errno.ENOSPC, "no space left")
+
+
+def _events(services: Services) -> int:
+    services.audit.flush()
+    with services.database.read() as connection:
+        return int(connection.exec_driver_sql("SELECT count(*) FROM audit_events").scalar_one())
 
 
 @pytest.mark.parametrize(

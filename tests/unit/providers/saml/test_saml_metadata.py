@@ -23,8 +23,14 @@ def test_what_is_read():
     assert [one.subject for one in found.certificates] == ["CN=idp", "CN=ec-new"]
     assert found.certificates[0].not_after == datetime(2040, 1, 1, tzinfo=UTC)
     assert found.certificates[0].fingerprint.count(":") == 31
-    assert found.single_sign_on == (Endpoint(f"{forge.BINDING}Redirect", "https://idp.example/sso"),)
-    assert found.single_logout == (Endpoint(f"{forge.BINDING}Redirect", "https://idp.example/slo"),)
+    assert found.single_sign_on == (
+        Endpoint(f"{forge.BINDING}Redirect", "https://idp.example/sso"),
+        Endpoint(f"{forge.BINDING}POST", "https://idp.example/sso-post"),
+    )
+    assert found.single_logout == (
+        Endpoint(f"{forge.BINDING}Redirect", "https://idp.example/slo", "https://idp.example/slo-done"),
+        Endpoint(f"{forge.BINDING}POST", "https://idp.example/slo-post"),
+    )
     assert found.valid_until == datetime(2027, 2, 1, tzinfo=UTC)
     assert found.wants_signed_requests is False
     assert parse_metadata(GOOD).valid_until is None
