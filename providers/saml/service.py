@@ -16,6 +16,7 @@ from xml.sax.saxutils import escape
 import xmlsec
 from lxml import etree
 from onelogin.saml2.authn_request import OneLogin_Saml2_Authn_Request
+from onelogin.saml2.errors import OneLogin_Saml2_Error
 from onelogin.saml2.logout_request import OneLogin_Saml2_Logout_Request
 from onelogin.saml2.logout_response import OneLogin_Saml2_Logout_Response
 from onelogin.saml2.metadata import OneLogin_Saml2_Metadata
@@ -147,9 +148,12 @@ class ServiceProvider:
                 "singleLogoutService": place,
                 "x509cert": base64.b64encode(idp.certificates[0].der).decode(),
             },
-            "security": {"requestedAuthnContext": False},
+            "security": {"requestedAuthnContext": False, "allowSingleLabelDomains": True},
         }
-        return OneLogin_Saml2_Settings(told, sp_validation_only=True)
+        try:
+            return OneLogin_Saml2_Settings(told, sp_validation_only=True)
+        except OneLogin_Saml2_Error as error:  # it has rules of its own about URLs
+            raise MalformedEvidence(MESSAGE, detail=f"our own addresses: {str(error)[:200]}") from None
 
 
 def choose_endpoint(endpoints: tuple[Endpoint, ...], preferred: str, what: str) -> Endpoint:
