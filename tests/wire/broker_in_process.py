@@ -92,10 +92,11 @@ class BrokerInProcess:
         content_type: str = "",
         signed: bool = True,
         target: str = "",
+        method: str = "POST",
     ) -> Answer:
-        """One POST; ``target`` names the operation in the JSON protocol."""
+        """One request; ``target`` names the operation in the JSON protocol."""
         environ: dict[str, Any] = {
-            "REQUEST_METHOD": "POST",
+            "REQUEST_METHOD": method,
             "PATH_INFO": path,
             "QUERY_STRING": "",
             "CONTENT_TYPE": content_type,
@@ -108,7 +109,7 @@ class BrokerInProcess:
         if target:
             environ["HTTP_X_AMZ_TARGET"] = target
         if signed:
-            request = AWSRequest("POST", f"https://{HOST}{path}", data=body, headers={"Content-Type": content_type})
+            request = AWSRequest(method, f"https://{HOST}{path}", data=body, headers={"Content-Type": content_type})
             SigV4Auth(self._credentials, service, "eu-central-1").add_auth(request)
             environ["HTTP_AUTHORIZATION"] = request.headers["Authorization"]
             environ["HTTP_X_AMZ_DATE"] = request.headers["X-Amz-Date"]
