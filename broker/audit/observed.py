@@ -41,8 +41,12 @@ def observed(
 
 def uses_of(event: Mapping[str, Any]) -> Iterator[Use]:
     """The permissions that a call needed; none if it was refused."""
-    if event.get("errorCode"):
-        return
+    if not event.get("errorCode"):
+        yield from needs_of(event)
+
+
+def needs_of(event: Mapping[str, Any]) -> Iterator[Use]:
+    """The permissions that a call needed, whether it had them or not."""
     service = str(event.get("eventSource") or "").partition(".")[0]
     action = f"{service}:{event.get('eventName')}"
     if service not in _PREFIXES or action in _FREE:
