@@ -46,6 +46,11 @@ def assume_role_with_web_identity(port: int, token: str, session_name: str) -> b
     return _request(port, {}, urlencode({**form, "RoleSessionName": session_name, "WebIdentityToken": token}))
 
 
+def form_request(port: int, body: str) -> bytes:
+    """A call that is not signed."""
+    return _request(port, {}, body)
+
+
 def iam(port: int, key: AccessKey, action: str, **parameters: str) -> bytes:
     """A call of IAM."""
     return _signed(port, key, {"Action": action, "Version": _IAM_VERSION, **parameters}, "iam")

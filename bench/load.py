@@ -48,9 +48,11 @@ def require_wrk() -> None:
         raise SystemExit("wrk is missing: apt-get install -y wrk")
 
 
-def run_wrk(server: Server, requests: Path, *, seconds: int, start: int = 0) -> Measurement:
-    """Send the requests of a file, from number ``start`` on, over 32 connections that are kept open."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "--timeout", "5s", "-s", str(_SCRIPT)]
+def run_wrk(
+    server: Server, requests: Path, *, seconds: int, start: int = 0, connections: int = CONNECTIONS
+) -> Measurement:
+    """Send the requests of a file, from number ``start`` on, over connections that are kept open."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "5s", "-s", str(_SCRIPT)]
     command += [f"http://127.0.0.1:{server.port}/", "--", str(requests), str(start)]
     began, server_before = time.monotonic(), server.cpu_seconds()
     machine_before, client_before = machine_cpu_seconds(), _client_cpu_seconds()

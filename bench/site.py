@@ -36,7 +36,8 @@ class Site:
         self._store_url = store_url
         self._key = rsa.generate_private_key(65_537, 2_048)
         store = ["--store-url", store_url] if store_url else []
-        _accredit("init", str(directory), "--account-id", ACCOUNT, "--json", *store)
+        made = json.loads(_accredit("init", str(directory), "--account-id", ACCOUNT, "--json", *store))
+        self.root: tuple[str, str] = (made["access_key_id"], made["secret_access_key"])
         self.user_secret = secrets.token_urlsafe(30)
         secret_file = directory / "bench.secret"
         secret_file.touch(mode=0o600)

@@ -43,8 +43,9 @@ def authorize(
     context = {**caller_context(caller, identity), **(more or {})}
     request = AccessRequest(identity.principal, action, resource, identity.principal.account, context)
     policies = identity.policy_set()
-    if granted is not None:
-        policies = structs.replace(policies, identity=(*policies.identity, granted))
+    more_granted = tuple(source for source in (granted, caller.granted) if source is not None)
+    if more_granted:
+        policies = structs.replace(policies, identity=(*policies.identity, *more_granted))
     decision = decide(request, policies)
     if not decision.allowed:
         sentence = f"{unauthorized(identity.principal, action, resource)} {decision.sentence()}"

@@ -97,6 +97,7 @@ def check_alive(services: Services, candidate: Candidate, access_key_id: str, no
         raise SessionExpired(_EXPIRED)
     if services.revocations.revoked(session, access_key_id):
         raise SessionExpired(_REVOKED, detail="the session was revoked")
+    services.subjects.use(session, now)
 
 
 def load_identity(services: Services, candidate: Candidate) -> Identity:

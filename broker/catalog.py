@@ -25,9 +25,9 @@ from broker.store.engine import Database
 from broker.store.entities import Kind
 from broker.store.entity_policies import PolicyText
 from broker.store.identity_policies import get_identity_policies
-from broker.store.identity_providers import ProviderRecord, find_provider, find_provider_by_arn
+from broker.store.identity_providers import ProviderRecord, find_provider, find_provider_by_arn, list_providers
 from broker.store.policies import find_policy
-from broker.store.roles import find_role
+from broker.store.roles import find_role, find_roles_naming, list_all_roles
 from broker.store.users import find_user
 
 _MAX_ENTRIES = 8_192
@@ -88,6 +88,11 @@ class Catalog:
         """The role of exactly this ARN."""
         return self._get(("role", arn), lambda connection: _role(connection, arn))
 
+    def all_roles(self) -> tuple[RoleView, ...]:
+        """Those of all accounts, by account and name, with their trust policies; decisions of a role's own need
+        ``role``."""
+        return self._get(("roles",), _all_roles) or ()
+
     def user(self, user_id: str) -> UserView | None:
         """The user of this unique id."""
         return self._get(("user", user_id), lambda connection: _user(connection, user_id))
@@ -102,6 +107,16 @@ class Catalog:
     def provider(self, arn: str) -> ProviderRecord | None:
         """The identity provider of this ARN, of whatever kind."""
         return self._get(("provider-arn", arn), lambda connection: find_provider_by_arn(connection, arn))
+
+    def ldap_providers(self, account: str | None) -> tuple[ProviderRecord, ...]:
+        """The directories of an account; those of all accounts if it is None."""
+        key = ("ldap", account or "")
+        return self._get(key, lambda connection: tuple(list_providers(connection, "ldap", account)) or None) or ()
+
+    def roles_naming(self, account: str, provider_arn: str) -> tuple[str, ...]:
+        """The roles of an account whose trust policies name the provider, by their ARNs."""
+        key = ("roles-naming", account, provider_arn)
+        return self._get(key, lambda connection: tuple(find_roles_naming(connection, account, provider_arn))) or ()
 
     def managed_policy(self, arn: str) -> ManagedPolicy | None:
         """The managed policy of this ARN, as an identity or session policy."""
@@ -136,9 +151,16 @@ def _role(connection: Connection, arn: str) -> RoleView | None:
     role = find_role(connection, arn)
     if role is None:
         return None
-    trust = PolicySource(f"trust policy of {arn}", compile_policy(role.trust_policy, PolicyKind.TRUST))
     identity = _identity(connection, "role", role.role_id, role.name)
-    return RoleView(role, trust, identity, _boundary(connection, role.permissions_boundary))
+    return RoleView(role, _trust(role), identity, _boundary(connection, role.permissions_boundary))
+
+
+def _all_roles(connection: Connection) -> tuple[RoleView, ...]:
+    return tuple(RoleView(role, _trust(role), (), None) for role in list_all_roles(connection))
+
+
+def _trust(role: Role) -> PolicySource:
+    return PolicySource(f"trust policy of {role.arn}", compile_policy(role.trust_policy, PolicyKind.TRUST))
 
 
 def _user(connection: Connection, user_id: str) -> UserView | None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import Connection
@@ -23,6 +23,7 @@ from broker.audit.event import CallRecord, render
 from broker.credentials.durations import ROLE_MAXIMUM_SECONDS, ROLE_MINIMUM_MAXIMUM_SECONDS
 from broker.credentials.keyids import POLICY_ID, ROLE_ID, USER_ID, account_of, derived_access_key_id, new_unique_id
 from broker.credentials.long_term import seal_secret
+from broker.credentials.provider_secrets import seal_client_secret
 from broker.domain.arn import (
     ACCOUNT_ID,
     mfa_device_arn,
@@ -32,7 +33,9 @@ from broker.domain.arn import (
     saml_provider_arn,
     user_arn,
 )
+from broker.domain.secret import Secret
 from broker.errors import BrokerError, ConfigurationError
+from broker.iam.ldap_declared import declared_ldap_record
 from broker.identifiers import new_uuid
 from broker.issuer_urls import check_issuer
 from broker.mfa import is_seed, seal_seed
@@ -51,6 +54,7 @@ from broker.settings import (
     AccessKeyEntry,
     IdentityProviderEntry,
     InlinePolicyEntry,
+    LdapProviderEntry,
     OidcProviderEntry,
     PolicyEntry,
     RoleEntry,
@@ -370,13 +374,26 @@ class _Reader:
         return found
 
     def provider(self, entry: IdentityProviderEntry) -> ProviderRecord:
+        if isinstance(entry, LdapProviderEntry):
+            return self._ldap_provider(entry)
         return self._oidc_provider(entry) if isinstance(entry, OidcProviderEntry) else self._saml_provider(entry)
+
+    def _ldap_provider(self, entry: LdapProviderEntry) -> ProviderRecord:
+        where = f"[[identity_provider]] {entry.name}"
+        account = self._account(entry.account, where)
+        self._check_provider_name(where, entry.name)
+        authority = self._usable(where, entry.ca_file, check_authority)
+        password = None
+        if entry.bind_password_file:
+            self._check_private(where, entry.bind_password_file)
+            password = Secret(self._text(where, entry.bind_password_file).strip("\r\n"))
+        with _naming(where):
+            return declared_ldap_record(self._master_key, account, entry, authority, password)
 
     def _saml_provider(self, entry: SamlProviderEntry) -> ProviderRecord:
         where = f"[[identity_provider]] {entry.name}"
         account = self._account(entry.account, where)
-        if not _PROVIDER_NAME.fullmatch(entry.name):
-            raise ConfigurationError(f"{where}: a provider's name has letters, digits and ._- alone, 128 at most")
+        self._check_provider_name(where, entry.name)
         options = msgspec.to_builtins(entry)
         for name in ("kind", "account", "name", "metadata_file", "private_key_files"):
             options.pop(name)
@@ -389,6 +406,10 @@ class _Reader:
                 for file in entry.private_key_files
             ]
             return make_saml_record(account, entry.name, metadata, datetime.now(UTC), options)
+
+    def _check_provider_name(self, where: str, name: str) -> None:
+        if not _PROVIDER_NAME.fullmatch(name):
+            raise ConfigurationError(f"{where}: a provider's name has letters, digits and ._- alone, 128 at most")
 
     def _sealed_key(self, where: str, arn: str, file: str) -> str:
         self._check_private(where, file)
@@ -407,7 +428,24 @@ class _Reader:
         settings["jwks"] = self._usable(where, entry.jwks_file, check_jwks)
         settings["ca"] = self._usable(where, entry.ca_file, check_authority)
         arn = oidc_provider_arn(account, entry.issuer)
+        settings["sign_in"] = self._sign_in(where, arn, entry)
         return ProviderRecord(arn, account, "oidc", entry.issuer, settings)
+
+    def _sign_in(self, where: str, arn: str, entry: OidcProviderEntry) -> dict[str, Any] | None:
+        """What the record keeps of ``[identity_provider.sign_in]``."""
+        found = entry.sign_in
+        if found is None:
+            return None
+        if found.client_id not in entry.client_ids:
+            raise ConfigurationError(f"{where}: sign_in.client_id is not among client_ids")
+        if "openid" not in found.scopes:
+            raise ConfigurationError(f"{where}: sign_in.scopes has no openid")
+        sealed = None
+        if found.client_secret_file or found.client_secret_env:
+            secret = self._secret(where, found.client_secret_file, found.client_secret_env)
+            sealed = seal_client_secret(self._master_key, arn, Secret(secret))
+        kept = {"client_id": found.client_id, "sealed_secret": sealed, "scopes": list(found.scopes)}
+        return {**kept, "title": found.title}
 
     def _usable(self, where: str, name: str, check: Callable[[str], None]) -> str | None:
         """The text of a provider's file, if there is one."""

@@ -11,26 +11,9 @@ from broker.errors import Unavailable
 from broker.services import Services
 from broker.store.schema import is_current
 
-_HOME = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Accredit</title>
-<h1>Accredit</h1>
-<p>Identity federation and token broker, version {version}.</p>
-<p>This address is an AWS STS endpoint. Point any AWS client at it:</p>
-<pre>AWS_ENDPOINT_URL_STS={base_url} aws sts get-caller-identity</pre>
-"""
-
 
 def health_pages(services: Services) -> Blueprint:
     pages = Blueprint("health", __name__)
-
-    @pages.get("/")
-    def home() -> Response:
-        response = Response(_HOME.format(version=__version__, base_url=services.settings.base_url()))
-        response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
-        return response
 
     @pages.get("/healthz")
     def healthz() -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from broker.credentials.keyring import add_key, list_states
 from broker.credentials.masterkey import create_master_key, load_master_key
 from broker.database import command_database
 from broker.errors import AlreadyExists, BrokerError
+from broker.iam.first_administrator import new_setup_link
 from broker.identifiers import new_uuid
-from broker.settings import CONFIG_FILE, MASTER_KEY_VARIABLE, KeySettings, load_settings
+from broker.settings import CONFIG_FILE, MASTER_KEY_VARIABLE, KeySettings, Settings, load_settings
 from broker.store.audit_events import append_records
 from broker.store.engine import Database
 from broker.store.schema import migrate
@@ -25,7 +27,15 @@ from broker.store.schema import migrate
 _ACCOUNT_MARK = "000000000000"
 
 
-def initialize(directory: Path, account: str, store_url: str | None = None) -> RootKey:
+@dataclass(frozen=True, slots=True)
+class Initialized:
+    """``setup_link`` is where the account's first administrator is made."""
+
+    root: RootKey
+    setup_link: str = field(repr=False)
+
+
+def initialize(directory: Path, account: str, store_url: str | None = None) -> Initialized:
     """Make ``directory`` for ``account`` (12 digits), and what it needs in the store.
 
     Raises AlreadyExists if there is something in the directory, or in a store that other nodes have too. Whatever is
@@ -43,7 +53,7 @@ def initialize(directory: Path, account: str, store_url: str | None = None) -> R
         raise
 
 
-def _fill(directory: Path, account: str, store_url: str | None) -> RootKey:
+def _fill(directory: Path, account: str, store_url: str | None) -> Initialized:
     example = example_configuration().replace(_ACCOUNT_MARK, account)
     if store_url is not None:
         example = example.replace("[store]\n", f"[store]\nurl = {json.dumps(store_url)}\n", 1)
@@ -57,9 +67,9 @@ def _fill(directory: Path, account: str, store_url: str | None) -> RootKey:
     master_key = load_master_key(master_key_path, os.environ)
     with command_database(settings) as database:
         migrate(database)
-        root = _first_objects(database, master_key, account)
+        first = _first_objects(database, settings, master_key, account)
         ensure_audit_keys(database, master_key, datetime.now(UTC))
-    return root
+    return first
 
 
 def example_configuration() -> str:
@@ -67,7 +77,7 @@ def example_configuration() -> str:
     return read_config_file("accredit.example.toml")
 
 
-def _first_objects(database: Database, master_key: bytes, account: str) -> RootKey:
+def _first_objects(database: Database, settings: Settings, master_key: bytes, account: str) -> Initialized:
     now = datetime.now(UTC)
     with database.change() as connection:
         if list_states(connection, now):
@@ -80,4 +90,5 @@ def _first_objects(database: Database, master_key: bytes, account: str) -> RootK
         record.recipient = account
         record.parameters = {"account_id": account, "access_key_id": root.access_key_id}
         append_records(connection, [render(record)])
-    return root
+        link = new_setup_link(connection, settings, master_key, account, now)
+    return Initialized(root, link)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from broker.store.identity_providers import ProviderRecord
 from providers.base import IdentityProvider
+from providers.fetch import Fetcher
 from providers.registry import FACTORIES, Surroundings
 
 _MAX_PROVIDERS = 1_024
@@ -15,6 +16,11 @@ class ProviderPool:
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
         self._live: dict[str, tuple[ProviderRecord, IdentityProvider]] = {}
+
+    @property
+    def fetcher(self) -> Fetcher:
+        """How providers are reached."""
+        return self._surroundings.fetcher
 
     def get(self, record: ProviderRecord) -> IdentityProvider:
         """The provider of this registration, built anew if the registration has changed."""

@@ -6,6 +6,8 @@ next request, and those of other nodes as soon as they notice the change (``brok
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from broker.domain.session import Session
 from broker.store.engine import Database
 from broker.store.revocations import RevocationKind, list_revocations
@@ -37,6 +39,10 @@ class Revocations:
             provider, subject = session.subject
             names.append((RevocationKind.SUBJECT, "", provider, subject))
         return any(issued_at <= found.get(name, -1) for name in names)
+
+    def subject_revoked(self, provider: str, subject: str, since: datetime) -> bool:
+        """Whether everything of an external subject that began at ``since`` or before is over."""
+        return since.timestamp() <= self._current().get((RevocationKind.SUBJECT, "", provider, subject), -1)
 
     def _current(self) -> _Found:
         revision = self._database.revision()

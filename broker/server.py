@@ -15,6 +15,7 @@ from typing import Any
 
 from broker.app import Prepared, create_app, prepare
 from broker.errors import BrokerError
+from broker.later import offer_later_answers
 from broker.logs import configure_logging
 from broker.settings import Settings, parse_bind
 
@@ -87,6 +88,7 @@ def granian_options(settings: Settings) -> dict[str, Any]:
 def _run_granian(current: _Current) -> None:
     from granian import Granian
 
+    offer_later_answers()
     server = Granian("broker.app", **granian_options(current.settings))
     os.register_at_fork(after_in_child=_default_signals)
     server.on_startup(lambda: _announce(current.settings))

@@ -16,6 +16,7 @@ from broker.credentials.issuer import CredentialIssuer
 from broker.credentials.keyring import KeyRing
 from broker.credentials.passwords import Passwords
 from broker.credentials.signing_ring import SigningRing
+from broker.directory_subjects import DirectorySubjects
 from broker.domain.principal import Principal
 from broker.domain.secret import Secret
 from broker.domain.session import Session
@@ -44,6 +45,7 @@ class Services:
     mfa: MfaVerifier
     providers: ProviderPool
     claims: AssertionClaims
+    subjects: DirectorySubjects
     audit: AuditLog
     usage: UsageLog
     passwords: Passwords
@@ -102,8 +104,12 @@ class Caller(msgspec.Struct, frozen=True):
     record: CallRecord
     secure: bool = False
     verified: Candidate | None = None
+    in_url: bool = False
+    """Parameters came in the URL, which servers and proxies write into their logs."""
     mfa_verified: bool = False
     """A code of the caller's MFA device came with this very call, and was right."""
+    granted: PolicySource | None = None
+    """What everybody may do to what is theirs, on pages that have looked who it is; a deny outweighs it as always."""
 
     def context(self) -> dict[str, tuple[str, ...]]:
         """The condition keys of the request itself; made only where something is decided."""

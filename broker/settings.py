@@ -120,6 +120,19 @@ class IamSettings(_Section, frozen=True):
     """``accredit report credentials`` names active access keys that are older."""
 
 
+class WebSettings(_Section, frozen=True):
+    """``[web]``: the pages, and the sessions of people who are signed in to them."""
+
+    idle_minutes: int = 60
+    """A session that nobody used for so long is over."""
+    session_hours: int = 12
+    """Every session is over after this time."""
+    step_up_minutes: int = 5
+    """How long ago a second factor may have been given for a change of what signs people in."""
+    require_mfa: tuple[str, ...] = ()
+    """Accounts whose users get no further on the pages than to a second factor, until they have given one."""
+
+
 class QuotaSettings(_Section, frozen=True):
     """``[quotas]``: how many objects an account may have, and how large policies may be; AWS's defaults.
 
@@ -230,6 +243,19 @@ class UserEntry(_Section, frozen=True):
     tags: dict[str, str] = {}
 
 
+class SignInEntry(_Section, frozen=True):
+    """``[identity_provider.sign_in]``: what people need to sign in to the pages through an OpenID Connect provider."""
+
+    client_id: str
+    """One of the provider's ``client_ids``: the one that we are registered under."""
+    client_secret_file: str = ""
+    """Mode 0600; neither this nor ``client_secret_env`` for a public client, which has PKCE alone."""
+    client_secret_env: str = ""
+    scopes: tuple[str, ...] = ("openid", "profile", "email")
+    title: str = ""
+    """What the button says; the issuer's host when empty."""
+
+
 class OidcProviderEntry(_Section, frozen=True, tag_field="kind", tag="oidc"):
     """``[[identity_provider]]``: an OpenID Connect issuer that roles may trust."""
 
@@ -244,6 +270,7 @@ class OidcProviderEntry(_Section, frozen=True, tag_field="kind", tag="oidc"):
     leeway_seconds: int = 60
     max_lifetime_seconds: int = 86_400
     allow_several_audiences: bool = False
+    sign_in: SignInEntry | None = None
 
 
 class SamlProviderEntry(_Section, frozen=True, tag_field="kind", tag="saml"):
@@ -271,6 +298,54 @@ class SamlProviderEntry(_Section, frozen=True, tag_field="kind", tag="saml"):
     allow_cbc: bool = False
 
 
+class LdapUserSearchEntry(_Section, frozen=True):
+    """``[identity_provider.user_search]``: where people are looked for, and by which filter."""
+
+    base_dn: str
+    filter: str
+
+
+class LdapGroupSearchEntry(_Section, frozen=True):
+    """``[identity_provider.group_search]``: where groups are looked for, and how groups of groups are followed."""
+
+    base_dn: str
+    filter: str
+    name_attribute: str = "cn"
+    nested: Literal["None", "Walk", "InChain"] = "None"
+
+
+class LdapProviderEntry(_Section, frozen=True, tag_field="kind", tag="ldap"):
+    """``[[identity_provider]]`` with ``kind = "ldap"``: a directory whose logins roles may trust (docs/ldap.md)."""
+
+    name: str
+    servers: tuple[str, ...]
+    account: str = ""
+    ca_file: str = ""
+    """PEM: the only authority that may vouch for the servers."""
+    bind_dn: str = ""
+    bind_password_file: str = ""
+    """The password of ``bind_dn``, mode 0600."""
+    user_search: LdapUserSearchEntry | None = None
+    user_dn_template: str = ""
+    group_search: LdapGroupSearchEntry | None = None
+    attributes: tuple[str, ...] = ()
+    session_tags: dict[str, str] = {}
+    """Key of the tag -> attribute."""
+    source_identity_attribute: str = ""
+    session_name_attribute: str = ""
+    unique_id_attribute: str = ""
+    username_attribute: str = ""
+    referral_servers: tuple[str, ...] = ()
+    connect_timeout_seconds: int = 2
+    timeout_seconds: int = 5
+    page_size: int = 500
+    allow_query_login: bool = False
+    sync_seconds: int = 900
+    recheck_seconds: int = 300
+    sync_threshold_percent: int = 20
+
+
+IdentityProviderEntry = OidcProviderEntry | SamlProviderEntry | LdapProviderEntry
 _OUTPUT_NAME = re.compile(r"[A-Za-z0-9-]{1,24}")
 
 
@@ -338,9 +413,6 @@ class AuditAlertEntry(_Section, frozen=True):
     unsealed."""
 
 
-IdentityProviderEntry = OidcProviderEntry | SamlProviderEntry
-
-
 class Settings(_Section, frozen=True):
     """Everything. ``directory`` is the data directory; relative file names start there."""
 
@@ -353,6 +425,7 @@ class Settings(_Section, frozen=True):
     audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()
     iam: IamSettings = IamSettings()
+    web: WebSettings = WebSettings()
     quotas: QuotaSettings = QuotaSettings()
     account: tuple[AccountEntry, ...] = ()
     policy: tuple[PolicyEntry, ...] = ()
@@ -369,6 +442,14 @@ class Settings(_Section, frozen=True):
     def base_url(self) -> str:
         scheme = "https" if self.server.tls_certificate else "http"
         return self.server.base_url or f"{scheme}://{self.server.bind}"
+
+    def pages_url(self) -> str:
+        """The address that people are given. Without a configured one a loopback address is called ``localhost``:
+        passkeys are for names, never for numbers (W3C WebAuthn, "RP ID")."""
+        host, port = parse_bind(self.server.bind)
+        if self.server.base_url or host not in ("127.0.0.1", "::1", "localhost"):
+            return self.base_url().rstrip("/")
+        return f"{'https' if self.server.tls_certificate else 'http'}://localhost:{port}"
 
     def issuer_url(self, account: str) -> str:
         """The issuer of the account's tokens for relying parties: ``iss``, and where its documents are."""
@@ -428,6 +509,10 @@ def _override(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
         for key in user.get("access_key", [])
         if isinstance(key, dict)
     }
+    providers = raw.get("identity_provider", [])
+    for provider in providers if isinstance(providers, list) else []:
+        sign_in = provider.get("sign_in") if isinstance(provider, dict) else None
+        secrets |= {sign_in.get("client_secret_env")} if isinstance(sign_in, dict) else set()
     for variable, text in environ.items():
         if not variable.startswith(_PREFIX) or variable in secrets or variable in _SECRET_VARIABLES:
             continue
@@ -475,6 +560,9 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("sts.clock_window_seconds must be at least 1")
     if not 1 <= settings.quotas.trust_policy <= 8_192:
         raise ConfigurationError("quotas.trust_policy must be between 1 and 8192")
+    for name in ("idle_minutes", "session_hours", "step_up_minutes"):
+        if getattr(settings.web, name) < 1:
+            raise ConfigurationError(f"web.{name} must be at least 1")
     if settings.iam.access_key_reminder_days < 1:
         raise ConfigurationError("iam.access_key_reminder_days must be at least 1")
     outputs = [output.name for output in settings.audit_output]

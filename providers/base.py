@@ -35,7 +35,17 @@ class SamlResponse(msgspec.Struct, frozen=True):
         return "SamlResponse(***)"
 
 
-Evidence = IdToken | SamlResponse
+class LdapBind(msgspec.Struct, frozen=True):
+    """A user name and a password as somebody typed them, for a directory to judge."""
+
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        return "LdapBind(***)"
+
+
+Evidence = IdToken | SamlResponse | LdapBind
 
 
 class ExternalIdentity(msgspec.Struct, frozen=True):

@@ -41,3 +41,11 @@ class SubjectMissing(ProviderError):
 
 class ProviderUnreachable(ProviderError):
     """The identity provider did not answer in time or in form; the caller may try again."""
+
+
+class CredentialsRejected(ProviderError):
+    """The user name or the password is wrong, or the account may not log in."""
+
+
+class ProviderBusy(ProviderError):
+    """As many sign-ins as may be are under way; the caller may try again."""

@@ -1,5 +1,5 @@
-"""The only way out: small documents are fetched from identity providers, and events sent to collectors, so that no
-address can be an attack.
+"""The only way out: small documents are fetched from identity providers, forms sent to them, and events to collectors,
+so that no address can be an attack.
 
 1. https alone (http to loopback where the configuration allows it), no userinfo; 2. the name is resolved once and every
 address that is not public is left out, unless the configuration names its network; 3. the connection goes to exactly
@@ -18,7 +18,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
@@ -51,17 +51,19 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What was fetched; ``max_age`` is Cache-Control's, in seconds."""
+    """What was answered; ``max_age`` is Cache-Control's, in seconds."""
 
     body: bytes
     max_age: int | None
+    status: int = 200
 
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """What is asked."""
+    """What is asked; ``taken`` are the statuses that are answers."""
 
     method: str
+    taken: Container[int]
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -84,15 +86,23 @@ class Fetcher:
 
     def get(self, url: str, trust: Trust = Trust()) -> Document:  # frozen
         """The document at ``url``. Raises ProviderUnreachable, whatever goes wrong."""
-        try:
-            return self._get(url, trust)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise _unreachable(f"{url[:256]}: {type(error).__name__}: {error}") from error
+        return self._ask(url, trust, _Sent("GET", (200,)))
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str], trust: Trust = Trust()) -> Document:  # frozen
-        """The answer (2xx) to ``body``. Raises ProviderUnreachable, whatever goes wrong."""
+    def post(
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        trust: Trust = Trust(),  # frozen
+        *,
+        taken: Container[int] = range(200, 300),
+    ) -> Document:
+        """The answer to ``body``, if its status is one of ``taken``. Raises ProviderUnreachable."""
+        return self._ask(url, trust, _Sent("POST", taken, body, headers))
+
+    def _ask(self, url: str, trust: Trust, sent: _Sent) -> Document:
         try:
-            return self._exchange(url, trust, _Sent("POST", body, headers))
+            return self._exchange(url, trust, sent)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _unreachable(f"{url[:256]}: {type(error).__name__}: {error}") from error
 
@@ -107,9 +117,6 @@ class Fetcher:
         except (OSError, ValueError) as error:
             raise _unreachable(f"{host[:256]}:{port}: {type(error).__name__}: {error}") from error
 
-    def _get(self, url: str, trust: Trust) -> Document:
-        return self._exchange(url, trust, _Sent("GET"))
-
     def _exchange(self, url: str, trust: Trust, sent: _Sent) -> Document:
         parts = _split(url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
@@ -119,6 +126,10 @@ class Fetcher:
             if parts.scheme == "https":
                 connection.start_tls(host, trust)
             return _request(connection, parts, sent, self._max_bytes)
+
+    def allows(self, address: str) -> bool:
+        """Whether a provider may be at this address, over TLS."""
+        return self._allowed(ipaddress.ip_address(address.partition("%")[0]), "https")
 
     def _addresses(self, host: str, port: int, scheme: str) -> list[str]:
         found = {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
@@ -213,11 +224,11 @@ def _request(connection: _Connection, parts: SplitResult, sent: _Sent, max_bytes
     }
     client.request(sent.method, target, sent.body, headers)
     with client.getresponse() as response:  # left open, it would keep the socket
-        return _read(response, parts, range(200, 201 if sent.method == "GET" else 300), max_bytes)
+        return _read(response, parts, max_bytes, sent.taken)
 
 
-def _read(response: http.client.HTTPResponse, parts: SplitResult, good: range, max_bytes: int) -> Document:
-    if response.status not in good:
+def _read(response: http.client.HTTPResponse, parts: SplitResult, max_bytes: int, taken: Container[int]) -> Document:
+    if response.status not in taken:
         raise _unreachable(f"{parts.geturl()[:256]} answered {response.status}")
     if response.getheader("Content-Encoding", "identity") != "identity":
         raise _unreachable("the answer is compressed, which was not asked for")
@@ -228,7 +239,7 @@ def _read(response: http.client.HTTPResponse, parts: SplitResult, good: range, m
     if length is not None and length.isdecimal() and int(length) != len(body):
         raise _unreachable("the answer was cut off")
     age = _MAX_AGE.search(response.getheader("Cache-Control") or "")
-    return Document(body, int(age[1]) if age else None)
+    return Document(body, int(age[1]) if age else None, response.status)
 
 
 def _split(url: str) -> SplitResult:

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from broker.store.engine import Database
 
-_LIVE = Path(__file__).parent / "live"
+_LIVE = (Path(__file__).parent / "live", Path(__file__).parent / "browser")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything below ``live`` is marked so."""
+    """Everything below ``live`` and ``browser`` is marked so."""
     for item in items:
-        if _LIVE in item.path.parents:
+        if set(_LIVE) & set(item.path.parents):
             item.add_marker(pytest.mark.live)
 
 
@@ -43,6 +43,7 @@ def issuer() -> Iterator[TokenIssuer]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``pytest --store postgresql tests/live``: the brokers of the live tests have PostgreSQL instead of SQLite."""
+    parser.addoption("--images", action="store_true", help="put the pages' screenshots into docs/images")
     parser.addoption("--store", choices=["sqlite", "postgresql"], default="sqlite")
 
 

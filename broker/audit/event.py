@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from broker.domain.moment import iso_seconds
-from broker.domain.principal import Principal, PrincipalKind
+from broker.domain.principal import EXTERNAL, Principal, PrincipalKind
 from broker.domain.secret import Secret
 from broker.domain.session import Session, SessionKind
 from broker.identifiers import new_uuid
@@ -40,6 +40,7 @@ class CallRecord(msgspec.Struct):
     region: str = ""
     event_source: str = ""
     event_name: str = ""
+    event_type: str = "AwsApiCall"
     read_only: bool = True
     principal: Principal | None = None
     access_key_id: str | None = None
@@ -54,6 +55,8 @@ class CallRecord(msgspec.Struct):
     reason: str = ""
     warnings: list[str] = []
     """What was let pass because a registration allows it, though it is weaker than it should be."""
+    additional: dict[str, str] = {}
+    """What CloudTrail has in ``additionalEventData``, as whether a second factor was given at sign-in."""
     written: bool = False
     """It is on its way to the disk, in a change's own transaction."""
 
@@ -79,7 +82,7 @@ def render(call: CallRecord) -> str:
         "requestID": call.request_id,
         "eventID": new_uuid(),
         "readOnly": call.read_only,
-        "eventType": "AwsApiCall",
+        "eventType": call.event_type,
         "managementEvent": True,
         "eventCategory": "Management",
         "recipientAccountId": call.recipient or (principal.account if principal else None),
@@ -87,7 +90,7 @@ def render(call: CallRecord) -> str:
     if call.error_code is not None:
         record["errorCode"] = call.error_code
         record["errorMessage"] = (call.error_message or "")[:_MAX_TEXT]
-    if call.reason or call.warnings:
+    if call.reason or call.warnings or call.additional:
         record["additionalEventData"] = _additional(call)
     if call.resources:
         record["resources"] = [{"ARN": arn, "accountId": arn.split(":")[4]} for arn in call.resources]
@@ -98,8 +101,9 @@ def render(call: CallRecord) -> str:
 
 
 def _additional(call: CallRecord) -> dict[str, Any]:
+    given: dict[str, Any] = {name: text[:_MAX_TEXT] for name, text in call.additional.items()}
     reason = {"reason": call.reason[:_MAX_TEXT]} if call.reason else {}
-    return reason | ({"warnings": [warning[:_MAX_TEXT] for warning in call.warnings]} if call.warnings else {})
+    return given | reason | ({"warnings": [warning[:_MAX_TEXT] for warning in call.warnings]} if call.warnings else {})
 
 
 def _bounded(parameters: dict[str, Any] | None) -> Any:
@@ -130,7 +134,7 @@ def _identity(call: CallRecord) -> dict[str, Any]:
     if principal is None:
         return {"type": PrincipalKind.ANONYMOUS.value, "accessKeyId": (call.access_key_id or "")[:128] or None}
     identity: dict[str, Any] = {"type": principal.kind.value, "principalId": principal.unique_id}
-    if principal.kind in (PrincipalKind.WEB_IDENTITY, PrincipalKind.SAML_IDENTITY):
+    if principal.kind in EXTERNAL:
         identity["userName"] = principal.user_name or principal.unique_id
         identity["identityProvider"] = call.identity_provider or principal.arn
         return identity

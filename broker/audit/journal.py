@@ -60,7 +60,8 @@ class Journal:
         self._number = _replay(database, self.path, alive=False)
         self._sheet = 0
         self._used = 0
-        self._turned: tuple[int, int] | None = None
+        self._kept: list[Frame] = []
+        self._turned: list[Frame] = []
         self._failed = False
 
     @property
@@ -73,7 +74,8 @@ class Journal:
         with self._lock:
             if self._failed:
                 raise OSError(errno.EIO, "an earlier write to the journal failed")
-            frames = b"".join([_frame(number, record) for number, record in enumerate(records, self._number + 1)])
+            numbered = list(enumerate(records, self._number + 1))
+            frames = b"".join([_frame(number, record) for number, record in numbered])
             if self._used + len(frames) > SHEET_BYTES:
                 raise JournalFull(errno.ENOSPC, "the journal is full")
             place = self._sheet * SHEET_BYTES + self._used
@@ -87,6 +89,7 @@ class Journal:
                 raise
             self._number += len(records)
             self._used += len(frames)
+            self._kept += numbered
             self._failed = False
 
     def _strike_out(self, place: int) -> None:
@@ -98,17 +101,14 @@ class Journal:
     def turn(self) -> list[Frame]:
         """What the database has to take now; until ``done`` is called, the same again."""
         with self._lock:
-            if self._turned is None and self._used:
-                self._turned = self._sheet, self._used
+            if not self._turned and self._kept:
+                self._turned, self._kept = self._kept, []
                 self._sheet, self._used = 1 - self._sheet, 0
-        if self._turned is None:
-            return []
-        sheet, used = self._turned
-        return list(_frames(os.pread(self._file, used, sheet * SHEET_BYTES), 0, used))
+        return self._turned
 
     def done(self) -> None:
         """The database has what ``turn`` returned: that sheet can be written to again."""
-        self._turned = None
+        self._turned = []
 
     def close(self) -> None:
         os.close(self._file)

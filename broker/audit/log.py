@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
+from queue import SimpleQueue
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -52,10 +54,15 @@ class AuditLog:
 
     def record(self, record: str) -> None:
         """Return when the record is on disk. Raises AuditUnavailable, and then nothing may be issued."""
-        try:
-            self._issued.submit(record)
-        except _FAILURES as error:
-            raise AuditUnavailable("The audit record cannot be written.", detail=repr(error)) from error
+        outcome: SimpleQueue[AuditUnavailable | None] = SimpleQueue()
+        self.record_then(record, outcome.put)
+        if (error := outcome.get()) is not None:
+            raise error
+
+    def record_then(self, record: str, settle: Callable[[AuditUnavailable | None], None]) -> None:
+        """Return at once. When the record is on disk, ``settle`` is called with None, by another thread; with an error,
+        nothing may be issued."""
+        self._issued.submit(record, lambda error: settle(None if error is None else _unavailable(error)))
 
     def record_soon(self, record: str) -> None:
         """Take the record of a read-only call: it is on disk within the flush interval. Raises AuditUnavailable."""
@@ -77,6 +84,7 @@ class AuditLog:
             self._flush()
 
     def close(self) -> None:
+        self._issued.close()
         self._closing.set()
         self._flusher.join()
         self._appender.close()
@@ -85,16 +93,12 @@ class AuditLog:
 
     def _write(self, records: list[str]) -> None:
         """Return when a group of records is on disk."""
-        try:
-            if self._journal is not None and self._journal.usable:
-                self._journal.append(records)
-                self._flush_if_overdue()
-            else:
-                with self._database.exclusive():
-                    self._appender.append(records)
-        except _FAILURES as error:
-            _log.error("audit record cannot be written", extra={"error": repr(error)})
-            raise
+        if self._journal is not None and self._journal.usable:
+            self._journal.append(records)
+            self._flush_if_overdue()
+        else:
+            with self._database.exclusive():
+                self._appender.append(records)
 
     def _flush_if_overdue(self) -> None:
         """Under load the flusher may not get its turn; then a call does its work."""
@@ -123,7 +127,7 @@ class AuditLog:
                 self._backlog = backlog + self._backlog  # those calls were answered: their records must not be lost
                 self._backlog_size += sum(map(len, backlog))
             _log.error("audit records cannot be written", extra={"error": repr(error)})
-            raise AuditUnavailable("The audit record cannot be written.", detail=repr(error)) from error
+            raise _unavailable(error) from error
 
     def _flush_regularly(self) -> None:
         """Not a daemon: it ends after the main thread has, with a last flush, so that a stopping worker loses none."""
@@ -158,3 +162,7 @@ class AuditLog:
             replay(self._database)
         except _FAILURES as error:
             _log.error("journals cannot be read", extra={"error": repr(error)})
+
+
+def _unavailable(error: Exception) -> AuditUnavailable:
+    return AuditUnavailable("The audit record cannot be written.", detail=repr(error))

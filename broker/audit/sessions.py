@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
+from broker.domain.principal import PrincipalKind
 from broker.store.tables import audit_events
 
 _PAGE = 2_000
@@ -69,5 +70,10 @@ def _session(event: dict[str, Any]) -> IssuedSession | None:
         caller.get("arn", ""),
         answer.get("sourceIdentity", ""),
         provider,
-        caller.get("userName", "") if "identityProvider" in caller else "",
+        _subject(caller) if "identityProvider" in caller else "",
     )
+
+
+def _subject(caller: dict[str, Any]) -> str:
+    """Directories rename people: there the user name is not what an identity is known by."""
+    return str(caller.get("principalId" if caller["type"] == PrincipalKind.LDAP_IDENTITY.value else "userName", ""))

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
 
+import msgspec
 from msgspec import structs
 
 from broker.audit.event import CallRecord, render
@@ -27,14 +28,26 @@ from broker.identifiers import new_uuid
 from broker.proxies import TrustedProxies
 from broker.restrictions import check_may_call
 from broker.services import Caller, Candidate, Services
-from broker.wsgi import Environ, StartResponse, WsgiApplication
+from broker.wsgi import ANSWER_LATER, Environ, Send, StartResponse, WsgiApplication
 from providers.errors import ProviderError
 
 _SIGNING_KEYS = 4_096
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
-_Answer = tuple[int, CallRecord, bytes, list[tuple[str, str]]]
-"""Status, record, body, and headers beside those of every answer."""
+
+class _Answer(msgspec.Struct):
+    """What a call is answered."""
+
+    protocol: WireProtocol
+    record: CallRecord
+    served: Served | None
+    status: int
+    body: bytes
+    headers: list[tuple[str, str]]
+    """Beside those of every answer."""
+    pending: str | None = None
+    """The record that must be on disk before this leaves."""
+
 
 _log = logging.getLogger(__name__)
 
@@ -57,20 +70,15 @@ class AwsEndpoint:
         protocol = self._protocols.find(environ)
         if protocol is None:
             return self._pages(environ, start_response)
-        status, record, body, headers = self._answer(protocol, environ)
-        if self._log_requests:
-            _log_request(record, status)
-        start_response(
-            _STATUS_LINES[status],
-            [
-                ("Content-Type", protocol.content_type),
-                ("Content-Length", str(len(body))),
-                ("x-amzn-RequestId", record.request_id),
-                ("Cache-Control", "no-store"),
-                *headers,
-            ],
-        )
-        return [body]
+        answer = self._answer(protocol, environ)
+        if answer.pending is not None:
+            if ANSWER_LATER in environ:
+                send = environ[ANSWER_LATER]()
+                self._services.audit.record_then(answer.pending, lambda error: self._send(send, answer, error))
+                return []
+            answer = self._settled(answer, self._recorded(answer.pending))
+        start_response(_STATUS_LINES[answer.status], self._finish(answer))
+        return [answer.body]
 
     def _answer(self, protocol: WireProtocol, environ: Environ) -> _Answer:
         now = datetime.now(UTC)
@@ -85,9 +93,9 @@ class AwsEndpoint:
             arguments = served.arguments(parameters)
             record.parameters = arguments
             result = served.handler(self._services, caller, **arguments)
-            answer = served.render(result, record.request_id)
-            self._record_success(served, record, result)
-            return 200, record, answer, []
+            text = served.render(result, record.request_id)
+            pending = self._record_success(served, record, result)
+            return _Answer(protocol, record, served, 200, text, [], pending)
         except (BrokerError, ProviderError) as error:
             return self._refuse(protocol, error, served, record)
         except Exception as error:  # noqa: BLE001  # the outer edge: the caller gets AWS's answer and no trace
@@ -97,9 +105,38 @@ class AwsEndpoint:
             )
             return self._refuse(protocol, failure, served, record)
 
+    def _recorded(self, pending: str) -> AuditUnavailable | None:
+        try:
+            self._services.audit.record(pending)
+        except AuditUnavailable as error:
+            return error
+        return None
+
+    def _settled(self, answer: _Answer, error: AuditUnavailable | None) -> _Answer:
+        """The answer, or the refusal of one whose record is not on disk."""
+        if error is None:
+            return answer
+        return self._refuse(answer.protocol, error, answer.served, answer.record)
+
+    def _send(self, send: Send, answer: _Answer, error: AuditUnavailable | None) -> None:
+        answer = self._settled(answer, error)
+        send(answer.status, self._finish(answer), answer.body)
+
+    def _finish(self, answer: _Answer) -> list[tuple[str, str]]:
+        """Log the request; returns the answer's headers."""
+        if self._log_requests:
+            _log_request(answer.record, answer.status)
+        return [
+            ("Content-Type", answer.protocol.content_type),
+            ("Content-Length", str(len(answer.body))),
+            ("x-amzn-RequestId", answer.record.request_id),
+            ("Cache-Control", "no-store"),
+            *answer.headers,
+        ]
+
     def _caller(self, environ: Environ, body: bytes, served: Served, record: CallRecord, *, secure: bool) -> Caller:
         if not served.authenticated:
-            return Caller(record.time, record, secure)
+            return Caller(record.time, record, secure, in_url=bool(environ["QUERY_STRING"]))
         return Caller(record.time, record, secure, self._verify(environ, body, served, record))
 
     def _verify(self, environ: Environ, body: bytes, served: Served, record: CallRecord) -> Candidate:
@@ -133,14 +170,16 @@ class AwsEndpoint:
         check_may_call(candidate, served.service, served.name)
         return candidate
 
-    def _record_success(self, served: Served, record: CallRecord, result: object) -> None:
+    def _record_success(self, served: Served, record: CallRecord, result: object) -> str | None:
+        """The record that must be on disk before the answer leaves, unless that is so, or the call only reads."""
         if served.effect is Effect.ISSUE:
             record.response = result
-            self._services.audit.record(render(record))
-        elif served.effect is Effect.READ:
+            return render(record)
+        if served.effect is Effect.READ:
             self._services.audit.record_soon(render(record))
         elif not record.written:
             raise RuntimeError(f"{served.name} left no record of what it changed")
+        return None
 
     def _refuse(
         self, protocol: WireProtocol, error: BrokerError | ProviderError, served: Served | None, record: CallRecord
@@ -156,7 +195,7 @@ class AwsEndpoint:
         except AuditUnavailable as unavailable:
             wire = protocol.wire_error(unavailable)
         body = protocol.render_error(wire, served, record.request_id)
-        return wire.status, record, body, protocol.error_headers(wire)
+        return _Answer(protocol, record, served, wire.status, body, protocol.error_headers(wire))
 
 
 def _log_request(record: CallRecord, status: int) -> None:

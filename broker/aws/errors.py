@@ -139,6 +139,8 @@ TABLE: Mapping[type[Exception], tuple[str, int]] = {
     provider_errors.AudienceMismatch: ("InvalidIdentityToken", 400),
     provider_errors.ClaimRejected: ("IDPRejectedClaim", 403),
     provider_errors.SubjectMissing: ("AccessDenied", 403),
+    provider_errors.CredentialsRejected: ("AccessDenied", 403),
+    provider_errors.ProviderBusy: ("ServiceUnavailable", 503),
     provider_errors.ProviderUnreachable: ("IDPCommunicationError", 400),
 }
 

@@ -213,6 +213,7 @@ from broker.iam.users import (
 )
 from broker.sts.assume_role import assume_role
 from broker.sts.identity import decode_authorization_message, get_access_key_info, get_caller_identity
+from broker.sts.ldap_identity import assume_role_with_ldap_identity
 from broker.sts.saml import assume_role_with_saml
 from broker.sts.tokens import get_web_identity_token
 from broker.sts.user_sessions import get_federation_token, get_session_token
@@ -255,6 +256,7 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
     },
     "sts": {
         "AssumeRole": Entry(assume_role, Effect.ISSUE),
+        "AssumeRoleWithLDAPIdentity": Entry(assume_role_with_ldap_identity, Effect.ISSUE),
         "AssumeRoleWithSAML": Entry(assume_role_with_saml, Effect.ISSUE),
         "AssumeRoleWithWebIdentity": Entry(assume_role_with_web_identity, Effect.ISSUE),
         "DecodeAuthorizationMessage": Entry(decode_authorization_message, Effect.READ),

@@ -14,6 +14,7 @@ from broker.cli.config import config
 from broker.cli.demo import demo
 from broker.cli.init import init
 from broker.cli.keys import keys
+from broker.cli.ldap import ldap
 from broker.cli.policy import policy
 from broker.cli.report import report
 from broker.cli.saml import saml
@@ -44,5 +45,5 @@ def version() -> None:
     click.echo(f"accredit {__version__}")
 
 
-for command in (init, serve, access, account, keys, config, sessions, audit, report, policy, saml, demo):
+for command in (init, serve, access, account, keys, config, sessions, audit, report, policy, saml, ldap, demo):
     main.add_command(command)

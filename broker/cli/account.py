@@ -14,6 +14,7 @@ from broker.credentials.masterkey import load_master_key
 from broker.database import command_database
 from broker.domain.arn import ACCOUNT_ID
 from broker.errors import DeleteConflict
+from broker.iam.first_administrator import make_setup_link
 from broker.settings import CONFIG_FILE, load_settings
 from broker.store.accounts import list_account_rows
 
@@ -80,10 +81,23 @@ def delete(directory: Path, account_id: str, force: bool) -> None:
     click.echo(f"deleted account {account_id}")
 
 
-def show_root_key(account_id: str, root: RootKey, *, as_json: bool) -> None:
+@account.command("setup-link")
+@_directory
+@click.argument("account_id")
+def setup_link(directory: Path, account_id: str) -> None:
+    """Print a link that makes an administrator of the account, once, within a day; an earlier one is good no more."""
+    _checked(account_id)
+    settings = load_settings(directory)
+    master_key = load_master_key(settings.file(settings.keys.master_key_file), os.environ)
+    with command_database(settings) as database:
+        click.echo(make_setup_link(database, settings, master_key, account_id))
+
+
+def show_root_key(account_id: str, root: RootKey, *, as_json: bool, setup_link: str = "") -> None:
     """The only time that the secret is seen."""
     if as_json:
         shown = {
+            **({"setup_link": setup_link} if setup_link else {}),
             "account_id": account_id,
             "access_key_id": root.access_key_id,
             "secret_access_key": root.secret_access_key.reveal(),

@@ -5,8 +5,12 @@ from __future__ import annotations
 import socket
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from broker.demo.story import Story
 
 _PORT = 8_400
 
@@ -33,7 +37,7 @@ def _run(directory: Path, port: int, *, keep: bool) -> None:
         click.echo("Accredit: an external identity becomes short-lived role credentials\n")
         story.run()
         if keep:
-            _say_how_to_go_on(story.directory, story.endpoint)
+            _say_how_to_go_on(story)
             story.keep_serving()
         else:
             click.echo("\nall steps passed")
@@ -46,11 +50,13 @@ def _run(directory: Path, port: int, *, keep: bool) -> None:
         story.close()
 
 
-def _say_how_to_go_on(directory: Path, endpoint: str) -> None:
+def _say_how_to_go_on(story: Story) -> None:
+    directory = story.directory
     click.echo(
         f"""
-The broker keeps serving; Ctrl-C stops it. Go on in another terminal:
-  open            {endpoint}/
+The broker keeps serving; Ctrl-C stops it. Open the portal in a browser:
+  http://localhost:{story.port}/      user name: demo   password: {story.password}
+Go on in another terminal:
   who am I        AWS_CONFIG_FILE={directory}/aws-config aws sts get-caller-identity --profile developer
   a second role   AWS_CONFIG_FILE={directory}/aws-config aws sts get-caller-identity --profile auditor
   the record      accredit audit tail {directory}

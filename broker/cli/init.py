@@ -25,10 +25,12 @@ def init(directory: Path, account_id: str | None, store_url: str | None, as_json
     account = account_id or new_account_id()
     if not ACCOUNT_ID.fullmatch(account):
         raise click.BadParameter("an account id has 12 digits", param_hint="--account-id")
-    root = initialize(directory, account, store_url)
+    made = initialize(directory, account, store_url)
     if not as_json:
         click.echo(f"Made {directory}: configuration, keys and database of account {account}.\n")
-    show_root_key(account, root, as_json=as_json)
+    show_root_key(account, made.root, as_json=as_json, setup_link=made.setup_link)
     if not as_json:
         click.echo(f"\nNext: describe roles and identity providers in {directory / 'accredit.toml'}, then")
         click.echo(f"  accredit serve {directory}")
+        click.echo("and make the first administrator in a browser, within a day, with this link (it is good once):")
+        click.echo(f"  {made.setup_link}")

@@ -35,7 +35,11 @@ _KNOWN = _REQUIRED | {"context"}
 _POLICIES = ("identity", "trust", "boundary", "session")
 _ACTION = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9_.-]+")
 _EXPECTED = {"allow": True, "deny": False}
-_EXTERNAL = {"oidc-provider": PrincipalKind.WEB_IDENTITY, "saml-provider": PrincipalKind.SAML_IDENTITY}
+_EXTERNAL = {
+    "oidc-provider": PrincipalKind.WEB_IDENTITY,
+    "saml-provider": PrincipalKind.SAML_IDENTITY,
+    "ldap-provider": PrincipalKind.LDAP_IDENTITY,
+}
 
 
 def _yaml(text: str) -> Any:

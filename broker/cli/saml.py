@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,13 +11,10 @@ from urllib.parse import parse_qs
 
 import click
 
-from broker.app import Prepared, build_services
-from broker.credentials.masterkey import load_master_key
+from broker.cli.parts import opened_services
 from broker.domain.arn import ACCOUNT_ID, saml_provider_arn
 from broker.errors import ValidationFailed
 from broker.saml.reports import MappedRole, SamlReport, choose_provider, mapped_roles, report
-from broker.services import Services
-from broker.settings import load_settings
 from providers.base import SamlResponse
 from providers.errors import ProviderError
 from providers.saml.response import parse_saml_response
@@ -55,7 +50,7 @@ def check(
     now = datetime.now(UTC) if at is None else at.replace(tzinfo=UTC)
     try:
         response = _read(file.read(_LONGEST + 1))
-        with _services(directory) as services:
+        with opened_services(directory) as services:
             owner = account or next((entry.id for entry in services.settings.account), "")
             record = choose_provider(services, owner, response, _provider_arn(owner, provider))
             found = report(services, record, response, now)
@@ -77,20 +72,6 @@ def _read(raw: bytes) -> SamlResponse:
     if "SAMLResponse=" in text:
         text = parse_qs(text).get("SAMLResponse", [""])[0]
     return parse_saml_response(text)
-
-
-@contextmanager
-def _services(directory: Path) -> Iterator[Services]:
-    """The broker's parts as they are stored; the configuration file is not applied."""
-    settings = load_settings(directory)
-    services = build_services(
-        Prepared(settings, load_master_key(settings.file(settings.keys.master_key_file), os.environ))
-    )
-    try:
-        yield services
-    finally:
-        services.audit.close()
-        services.database.close()
 
 
 def _provider_arn(account: str, provider: str | None) -> str | None:

@@ -19,6 +19,7 @@ from broker.database import command_database
 from broker.identifiers import new_uuid
 from broker.settings import load_settings
 from broker.store.audit_events import append_records
+from broker.store.directory_subjects import find_subject
 from broker.store.identity_providers import provider_exists
 from broker.store.revocations import Revocation, RevocationKind, delete_revocations, list_revocations, put_revocation
 
@@ -59,7 +60,9 @@ def list_sessions(directory: Path, count: int, as_json: bool) -> None:
 )
 @click.option("--source-identity", help="All sessions of this source identity; needs --account.")
 @click.option("--account", help="The account of the source identity.")
-@click.option("--subject", help="All sessions of this external subject; needs --provider.")
+@click.option(
+    "--subject", help="All sessions of this external subject (of a directory also the user name); needs --provider."
+)
 @click.option("--provider", help="The ARN of the subject's identity provider.")
 def revoke(
     directory: Path,
@@ -87,8 +90,10 @@ def revoke(
             raise click.UsageError("--subject needs --provider")
         kind, owner, value = RevocationKind.SUBJECT, "", named[0]
     with command_database(load_settings(directory)) as database, database.change() as connection:
-        if kind is RevocationKind.SUBJECT and not provider_exists(connection, provider or ""):
-            raise click.UsageError(f"there is no identity provider {provider}")
+        if kind is RevocationKind.SUBJECT:
+            if not provider_exists(connection, provider or ""):
+                raise click.UsageError(f"there is no identity provider {provider}")
+            value = find_subject(connection, provider or "", value) or value
         now = datetime.now(UTC)  # after waiting for the turn to write: what was issued until then is over
         moment = int(now.timestamp())
         row = Revocation(kind, owner, provider or "" if kind is RevocationKind.SUBJECT else "", value, moment)

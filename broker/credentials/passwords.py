@@ -1,15 +1,19 @@
 """Hashes of console passwords: Argon2id (RFC 9106), few at a time.
 
-Each hash takes 46 MiB and some hundredths of a second (OWASP Password Storage Cheat Sheet), so a
-worker makes two at most at once: others wait briefly and are then asked to try again.
+Each hash takes 46 MiB and some hundredths of a second (OWASP Password Storage Cheat Sheet), so a worker makes one at a
+time, in a thread that steps back when others want the processor: others wait briefly and are then asked to try again.
+At sign-in only a few may wait at all (``admitted``), so that a flood of passwords leaves the worker's other threads to
+whoever calls for something else.
 """
 
 from __future__ import annotations
 
 import base64
 import os
+import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from argon2 import PasswordHasher
@@ -20,7 +24,10 @@ from broker.errors import Unavailable
 
 LONGEST_BYTES = 1_024
 """A longer text is nobody's password; it is not hashed."""
-_AT_ONCE = 2
+_AT_ONCE = 1
+_ADMITTED = 2
+"""Sign-ins of a worker that hash or wait for it."""
+_NICENESS = 10
 _PATIENCE_SECONDS = 3.0
 _SALT_BYTES, _HASH_BYTES = 16, 32
 
@@ -33,12 +40,14 @@ class Passwords:
             time_cost=1, memory_cost=47_104, parallelism=1, salt_len=_SALT_BYTES, hash_len=_HASH_BYTES
         )
         self._turns = threading.BoundedSemaphore(_AT_ONCE)
+        self._admitted = threading.BoundedSemaphore(_ADMITTED)
+        self._hashing = ThreadPoolExecutor(_AT_ONCE, "password-hashes", initializer=_step_back)
         self._nobodys = self._unmatched()
 
     def hash(self, password: Secret) -> str:
         """The hash to store. Raises Unavailable if others are being made for too long."""
         with self._turn():
-            return self._hasher.hash(password.reveal())
+            return self._hashing.submit(self._hasher.hash, password.reveal()).result()
 
     def matches(self, stored: str | None, password: Secret) -> bool:
         """Whether ``stored`` is a hash of the password. Without one the answer is no, after the same time.
@@ -50,7 +59,7 @@ class Passwords:
             return False
         with self._turn():
             try:
-                return self._hasher.verify(self._nobodys if stored is None else stored, text)
+                return self._hashing.submit(self._hasher.verify, stored or self._nobodys, text).result()
             except (VerificationError, InvalidHashError):
                 return False
 
@@ -59,9 +68,19 @@ class Passwords:
         return self.hash(password) if self._hasher.check_needs_rehash(stored) else None
 
     @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Let a sign-in go on. Raises Unavailable at once, before anything was done for it, if others wait already."""
+        if not self._admitted.acquire(blocking=False):
+            raise _busy()
+        try:
+            yield
+        finally:
+            self._admitted.release()
+
+    @contextmanager
     def _turn(self) -> Iterator[None]:
         if not self._turns.acquire(timeout=_PATIENCE_SECONDS):
-            raise Unavailable("Too many passwords are being checked now. Please try again.")
+            raise _busy()
         try:
             yield
         finally:
@@ -75,3 +94,13 @@ class Passwords:
         )
         costs = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
         return f"$argon2id$v=19${costs}${salt}${digest}"
+
+
+def _busy() -> Unavailable:
+    return Unavailable("Too many passwords are being checked now. Please try again.")
+
+
+def _step_back() -> None:
+    """Linux has a niceness for each thread: whatever else the machine has to do comes first."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

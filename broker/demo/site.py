@@ -1,4 +1,4 @@
-"""The demonstration's data directory: a company with one identity provider and three roles."""
+"""The demonstration's data directory: a company with one identity provider and four roles."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def make_site(directory: Path, issuer: str, port: int) -> RootKey:
         if not (directory / _MARK).exists():
             raise AlreadyExists(f"{directory} exists and is not an earlier demonstration")
         shutil.rmtree(directory)
-    root = initialize(directory, ACCOUNT)
+    root = initialize(directory, ACCOUNT).root
     (directory / _MARK).touch()
     with (directory / CONFIG_FILE).open("a", encoding="utf-8") as file:
         file.write(_objects(issuer))
@@ -84,6 +84,7 @@ def _objects(issuer: str) -> str:
         Action="sts:AssumeRole",
         Condition={"StringEquals": {"sts:ExternalId": "ticket-4711"}},
     )
+    people = _policy(Principal={"AWS": ACCOUNT}, Action="sts:AssumeRole")
     partner = _policy(Action="sts:GetWebIdentityToken", Resource="*")
     explain = _policy(Action="sts:DecodeAuthorizationMessage", Resource="*")
     return f"""
@@ -112,7 +113,35 @@ trust_policy = '{chained}'
 [[role]]
 name = "administrator"
 trust_policy = '{guarded}'
+
+[[role]]
+name = "member"
+description = "For people of this account"
+trust_policy = '{people}'
 """
+
+
+def add_directory(directory: Path, port: int, certificate: Path, base: str, group: str) -> None:
+    """Declare a directory, and a role for those in ``group``."""
+    trusted = _policy(
+        Principal={"Federated": f"arn:aws:iam::{ACCOUNT}:ldap-provider/demo"},
+        Action="sts:AssumeRoleWithLDAPIdentity",
+        Condition={"ForAnyValue:StringEquals": {"ldap:groups": group}},
+    )
+    with (directory / CONFIG_FILE).open("a", encoding="utf-8") as file:
+        file.write(f"""
+[[identity_provider]]
+kind = "ldap"
+name = "demo"
+servers = ["ldaps://127.0.0.1:{port}"]
+ca_file = "{certificate.absolute()}"
+user_search = {{ base_dn = "{base}", filter = "(|(uid={{username}})(mail={{username}}))" }}
+group_search = {{ base_dn = "{base}", filter = "(member={{dn}})" }}
+
+[[role]]
+name = "operator"
+trust_policy = '{trusted}'
+""")
 
 
 def _policy(**statement: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -18,15 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 import jwt
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from broker.accounts import RootKey
 from broker.audit.query import tail
+from broker.aws.sdk_extras import write_sdk_extras
 from broker.database import command_database
+from broker.demo.directory import BASE, GROUP, HOW_TO_GET_IT, PERSON, DemoDirectory, find_server
 from broker.demo.idp import DemoIdentityProvider
-from broker.demo.site import SUBJECT, make_site, role, token_file, write_aws_config
+from broker.demo.site import SUBJECT, add_directory, make_site, role, token_file, write_aws_config
 from broker.settings import load_settings
 
 _START_SECONDS = 30
@@ -47,12 +51,17 @@ class Story:
     def __init__(self, directory: Path, port: int, say: Callable[[str], None]) -> None:
         self.directory = directory
         self.endpoint = f"http://127.0.0.1:{port}"
-        self._port = port
+        self.port = port
         self._say = say
         self._idp = DemoIdentityProvider()
         self._root: RootKey | None = None
         self._server: subprocess.Popen[bytes] | None = None
         self._encoded = ""
+        self.password = f"Demo-{secrets.token_urlsafe(9)}"
+        """Of the user ``demo``, who may sign in to the pages."""
+        self._people: DemoDirectory | None = None
+        self._no_directory = ""
+        self._calls = _CALLS
 
     def run(self) -> None:
         """Every step, each announced by a tick. Raises StepFailed."""
@@ -63,7 +72,9 @@ class Story:
         encoded = self._refuse(developer)
         self._explain(auditor, encoded)
         self._sign(developer)
+        self._log_in()
         self._show_audit()
+        self._make_person()
 
     def keep_serving(self) -> None:
         """Until interrupted; the token file stays fresh."""
@@ -77,12 +88,15 @@ class Story:
             self._server.send_signal(signal.SIGTERM)
             self._server.wait(30)
         self._idp.close()
+        if self._people is not None:
+            self._people.close()
 
     def _set_up(self) -> None:
-        self._root = make_site(self.directory, self._idp.issuer, self._port)
-        write_aws_config(self.directory, self._port)
+        self._root = make_site(self.directory, self._idp.issuer, self.port)
+        write_aws_config(self.directory, self.port)
         self._write_token()
-        self._tick(f"made {self.directory}: configuration, keys, SQLite database, three roles")
+        self._add_directory()
+        self._tick(f"made {self.directory}: configuration, keys, SQLite database, four roles")
         self._tick(f"demo identity provider at {self._idp.issuer}")
 
     def _start(self) -> None:
@@ -149,9 +163,9 @@ class Story:
 
     def _sign(self, developer: Any) -> None:
         """A token of ours, verified as a relying party does it: by the published documents alone."""
-        assert self._root is not None
-        root = {"AccessKeyId": self._root.access_key_id, "SecretAccessKey": self._root.secret_access_key.reveal()}
-        issuer = self._client("iam", root).enable_outbound_web_identity_federation()["IssuerIdentifier"]
+        issuer = self._client("iam", self._root_credentials()).enable_outbound_web_identity_federation()[
+            "IssuerIdentifier"
+        ]
         token = developer.get_web_identity_token(Audience=[_PARTNER], SigningAlgorithm="ES384")["WebIdentityToken"]
         document = self._fetch(f"{issuer}/.well-known/openid-configuration")
         keys = jwt.PyJWKSet.from_dict(self._fetch(document["jwks_uri"]))
@@ -159,6 +173,36 @@ class Story:
         claims = jwt.decode(token, key, algorithms=["ES384"], audience=_PARTNER, issuer=issuer)
         self._tick(f"GetWebIdentityToken: a JWT for {_PARTNER}, verified from {document['jwks_uri']}")
         self._detail(f"it says: sub = {claims['sub']}, until {datetime.fromtimestamp(claims['exp'], UTC):%H:%M:%S} UTC")
+
+    def _add_directory(self) -> None:
+        """Before the broker starts, so that it has it declared."""
+        program = find_server()
+        if program is None:
+            self._no_directory = f"OpenLDAP's server is not installed ({HOW_TO_GET_IT})"
+            return
+        try:
+            self._people = DemoDirectory(program, self.directory.absolute() / "directory")
+        except (OSError, subprocess.CalledProcessError) as error:
+            self._no_directory = f"OpenLDAP's server does not start here: {error}"
+            return
+        add_directory(self.directory, self._people.port, self._people.certificate, BASE, GROUP)
+
+    def _log_in(self) -> None:
+        """A person of a directory, where there is one."""
+        if self._people is None:
+            self._say(f"  - skipped, AssumeRoleWithLDAPIdentity: {self._no_directory}")
+            return
+        extras = self.directory / "models"
+        write_sdk_extras(extras)
+        inner = botocore.session.Session()
+        inner.set_config_variable("data_path", str(extras))
+        client = self._client("sts", None, boto3.session.Session(botocore_session=inner))
+        answer = client.assume_role_with_ldap_identity(LDAPUsername=PERSON, LDAPPassword=self._people.password)
+        self._tick(f"AssumeRoleWithLDAPIdentity: {answer['SubjectDN']} of OpenLDAP is in the group {GROUP}")
+        self._whoami(self._sts(answer["Credentials"]), f"assumed-role/operator/{PERSON}")
+        with self._refused("AccessDenied", "a wrong password"):
+            client.assume_role_with_ldap_identity(LDAPUsername=PERSON, LDAPPassword="wrong")
+        self._calls += 3
 
     def _fetch(self, url: str) -> Any:
         with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # our own, on loopback
@@ -185,13 +229,25 @@ class Story:
 
     def _show_audit(self) -> None:
         events = [event for event in self._events(20) if event["eventSource"].endswith(".amazonaws.com")]
-        if len(events) != _CALLS:
-            raise StepFailed(f"{_CALLS} calls left {len(events)} audit events")
+        if len(events) != self._calls:
+            raise StepFailed(f"{self._calls} calls left {len(events)} audit events")
         self._tick("every call left exactly one audit event:")
         for event in events:
             who = event["userIdentity"]
             name = who.get("arn") or who.get("userName") or who["type"]
             self._detail(f"{event['eventTime']}  {event['eventName']:35} {event.get('errorCode', 'ok'):21} {name}")
+
+    def _make_person(self) -> None:
+        """A user with a password, who may do everything."""
+        iam = self._client("iam", self._root_credentials())
+        iam.create_user(UserName="demo")
+        iam.attach_user_policy(UserName="demo", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+        iam.create_login_profile(UserName="demo", Password=self.password)
+        self._tick(f"made the user demo, who signs in at http://localhost:{self.port}/")
+
+    def _root_credentials(self) -> dict[str, Any]:
+        assert self._root is not None
+        return {"AccessKeyId": self._root.access_key_id, "SecretAccessKey": self._root.secret_access_key.reveal()}
 
     def _events(self, count: int) -> list[dict[str, Any]]:
         time.sleep(_READ_FLUSH_SECONDS)  # records of read-only calls are on disk within 100 ms
@@ -207,9 +263,11 @@ class Story:
     def _sts(self, credentials: dict[str, Any] | None = None) -> Any:
         return self._client("sts", credentials)
 
-    def _client(self, service: str, credentials: dict[str, Any] | None) -> Any:
+    def _client(
+        self, service: str, credentials: dict[str, Any] | None, session: boto3.session.Session | None = None
+    ) -> Any:
         found = credentials or {}
-        return boto3.client(
+        return (session or boto3.session.Session()).client(
             service,
             endpoint_url=self.endpoint,
             region_name="us-east-1",

@@ -27,10 +27,12 @@ MAX_VALUE_CHARACTERS = 4_096
 
 WEB_ACTION = "sts:AssumeRoleWithWebIdentity"
 SAML_ACTION = "sts:AssumeRoleWithSAML"
+LDAP_ACTION = "sts:AssumeRoleWithLDAPIdentity"
 _PROVIDER = ":oidc-provider/"
 _KINDS = {
     "oidc-provider": (PrincipalKind.WEB_IDENTITY, WEB_ACTION),
     "saml-provider": (PrincipalKind.SAML_IDENTITY, SAML_ACTION),
+    "ldap-provider": (PrincipalKind.LDAP_IDENTITY, LDAP_ACTION),
 }
 _TAGS = ("https://aws.amazon.com/tags.principal_tags.", "https://aws.amazon.com/tags/principal_tags/")
 _SOURCE_IDENTITY = "https://aws.amazon.com/source_identity"
@@ -96,11 +98,11 @@ def subject_of_token(services: Services, account: str, text: str, now: datetime)
 
 
 def subject_of_attributes(provider: str, attributes: Sequence[Attribute]) -> ExternalSubject:
-    """An identity that is made up, of a provider's ARN: claims of a token by their names, of a SAML identity the
-    condition keys without their prefix ``saml:``. Raises ValidationFailed."""
+    """An identity that is made up, of a provider's ARN: claims of a token by their names, of a SAML or LDAP
+    identity the condition keys without their prefix (``saml:``, ``ldap:``). Raises ValidationFailed."""
     arn = Arn.parse(provider)
     if arn.service != "iam" or arn.kind not in _KINDS or not ACCOUNT_ID.fullmatch(arn.account) or not arn.name:
-        raise ValidationFailed("ProviderArn must be the ARN of an OpenID Connect or SAML provider")
+        raise ValidationFailed("ProviderArn must be the ARN of an OpenID Connect, SAML or LDAP provider")
     kind, action = _KINDS[arn.kind]
     found = _parse(attributes)
     problem = "The attributes are those of the request; no provider vouches for them"
@@ -110,7 +112,7 @@ def subject_of_attributes(provider: str, attributes: Sequence[Attribute]) -> Ext
 
 def _keys(provider: str, attributes: Attributes) -> Attributes:
     """Every claim as a condition key of its issuer; those of SAML have one prefix."""
-    prefix = provider.partition(_PROVIDER)[2] or "saml"
+    prefix = provider.partition(_PROVIDER)[2] or ("ldap" if ":ldap-provider/" in provider else "saml")
     return {f"{prefix}:{name}": values for name, values in attributes.items()}
 
 

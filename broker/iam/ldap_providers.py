@@ -142,7 +142,9 @@ def update_ldap_provider(
         stored = _stored(services, record.arn, settings, bind_password)
         if bind_password is None and settings.bind_dn is not None:
             if _goes_to(record.settings) != _goes_to(stored):
-                raise InvalidInput("BindPassword must be given with new Servers, CertificateAuthority or BindDN.")
+                raise InvalidInput(
+                    "BindPassword must be given with new Servers, ReferralServers, CertificateAuthority or BindDN."
+                )
             stored["bind_password"] = record.settings["bind_password"]
         check_ldap_settings(settings, with_password=stored["bind_password"] is not None)
         change_settings(connection, caller, replace(record, settings=stored), answer)
@@ -179,9 +181,9 @@ def list_ldap_provider_tags(
 def _stored(services: Services, arn: str, settings: LdapSettings, password: Secret | None) -> dict[str, Any]:
     """The settings as JSON."""
     sealed = None if password is None else seal_bind_password(services.master_key, arn, password)
-    return {**settings_to_json(settings), "bind_password": sealed}
+    return {**settings_to_json(settings), "bind_password": sealed, "any_network": False}
 
 
 def _goes_to(stored: Mapping[str, Any]) -> tuple[Any, ...]:
     """What decides who gets the password."""
-    return stored["servers"], stored["certificate_authority"], stored["bind_dn"]
+    return stored["servers"], stored["referral_servers"], stored["certificate_authority"], stored["bind_dn"]

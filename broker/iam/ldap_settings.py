@@ -20,6 +20,8 @@ _ATTRIBUTE_TYPE = r"(?:[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)*)"
 _RDN = rf'{_ATTRIBUTE_TYPE}=(?:[^,+"\\<>;\x00-\x1f]|\\[!-~ ])+'
 _DN = re.compile(rf"{_RDN}(?:[,+] ?{_RDN})*")
 """RFC 4514, without its older forms."""
+_OTHER_NAME = re.compile(r"\{username\}@[A-Za-z0-9.-]+|[A-Za-z0-9.-]+\\\{username\}")
+"""Active Directory's: a user principal name, or one with the domain in front."""
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 _TAKEN = frozenset({"dn", "username", "groups"})
 """Condition keys that every provider has (``ldap:dn`` …), so that no attribute may be called so."""
@@ -55,7 +57,9 @@ class SessionTag:
 class LdapSettings:
     """``LDAPProviderSettings``. Without ``group_search`` groups are the values of ``memberOf``.
 
-    ``attributes`` become condition keys (``ldap:mail``), besides those that the others name.
+    ``attributes`` become condition keys (``ldap:mail``), besides those that the others name. ``user_dn_template`` makes
+    a DN, or, beside ``user_search``, another name that the directory takes. Of ``sync_seconds`` and
+    ``recheck_seconds`` 0 is never.
     """
 
     servers: Sequence[str]
@@ -68,14 +72,23 @@ class LdapSettings:
     session_tags: Sequence[SessionTag] = ()
     source_identity_attribute: str | None = None
     session_name_attribute: str | None = None
+    unique_id_attribute: str | None = None
+    username_attribute: str | None = None
+    referral_servers: Sequence[str] = ()
+    connect_timeout_seconds: int = 2
+    timeout_seconds: int = 5
+    page_size: int = 500
+    allow_query_login: bool = False
+    sync_seconds: int = 900
+    recheck_seconds: int = 300
+    sync_threshold_percent: int = 20
 
 
 def check_ldap_settings(settings: LdapSettings, *, with_password: bool) -> None:
     """Raises InvalidInput, naming the member."""
     if (settings.bind_dn is not None) != with_password:
         raise InvalidInput("BindDN and BindPassword are given together or not at all.")
-    if (settings.user_search is None) == (settings.user_dn_template is None):
-        raise InvalidInput("Give either UserSearch or UserDNTemplate.")
+    _check_people(settings)
     if settings.certificate_authority is not None:
         try:
             check_authority(settings.certificate_authority)
@@ -86,17 +99,32 @@ def check_ldap_settings(settings: LdapSettings, *, with_password: bool) -> None:
     if settings.user_search is not None:
         _check_dn("UserSearch.BaseDN", settings.user_search.base_dn)
         _check_filter("UserSearch.Filter", settings.user_search.filter, {"{username}"})
-    if settings.user_dn_template is not None:
-        _check_placeholders("UserDNTemplate", settings.user_dn_template, {"{username}"})
-        _check_dn("UserDNTemplate", settings.user_dn_template)
     if settings.group_search is not None:
         _check_dn("GroupSearch.BaseDN", settings.group_search.base_dn)
-        _check_filter("GroupSearch.Filter", settings.group_search.filter, {"{username}", "{dn}"})
-    _check_once("Servers", settings.servers)
+        _check_filter("GroupSearch.Filter", settings.group_search.filter, {"{username}", "{dn}", "{gidNumber}"})
+    _check_servers("Servers", settings.servers)
+    _check_servers("ReferralServers", settings.referral_servers)
     _check_once("Attributes", settings.attributes)
     parse_tags([Tag(tag.key, "") for tag in settings.session_tags])
     if taken := {name.lower() for name in settings.attributes} & _TAKEN:
         raise InvalidInput(f"Attributes: ldap:{min(taken)} is a condition key of its own.")
+
+
+def _check_people(settings: LdapSettings) -> None:
+    """A template of a DN says who somebody is; with any other the entry has still to be found."""
+    template = settings.user_dn_template
+    if template is None:
+        if settings.user_search is None:
+            raise InvalidInput("Give either UserSearch or UserDNTemplate.")
+        return
+    _check_placeholders("UserDNTemplate", template, {"{username}"})
+    if _OTHER_NAME.fullmatch(template):
+        if settings.user_search is None:
+            raise InvalidInput("UserDNTemplate is no distinguished name: then UserSearch is needed too.")
+        return
+    _check_dn("UserDNTemplate", template)
+    if settings.user_search is not None:
+        raise InvalidInput("Give either UserSearch or UserDNTemplate.")
 
 
 def settings_to_json(settings: LdapSettings) -> dict[str, Any]:
@@ -137,6 +165,14 @@ def _check_placeholders(name: str, text: str, allowed: set[str]) -> None:
     shown = " or ".join(sorted(allowed))
     if not found or found - allowed:
         raise InvalidInput(f"{name} needs {shown}, and can have no other placeholder.")
+
+
+def _check_servers(name: str, urls: Sequence[str]) -> None:
+    _check_once(name, urls)
+    for url in urls:
+        port = url.rpartition(":")[2]
+        if port.isdecimal() and not 0 < int(port) < 65_536:
+            raise InvalidInput(f"{name}: {url} has no port between 1 and 65535.")
 
 
 def _check_once(name: str, values: Iterable[str]) -> None:

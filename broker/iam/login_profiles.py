@@ -16,6 +16,7 @@ from broker.authorization import authorize
 from broker.domain.principal import PrincipalKind
 from broker.domain.secret import Secret
 from broker.errors import (
+    AccessDenied,
     AlreadyExists,
     InvalidUserType,
     NotFound,
@@ -188,6 +189,30 @@ def change_password(services: Services, caller: Caller, *, old_password: Secret,
     with services.database.change() as connection:
         new.check_unchanged(connection, user)
         replace_password(connection, _there(connection, user), new.password_hash, moment)
+        set_reset_required(connection, user.id, False)
+        record_change(connection, caller)
+
+
+def renew_password(services: Services, caller: Caller, *, new_password: Secret, proved_at: datetime) -> None:
+    """Replace a password that has to be another one, at sign-in, right after it was proved.
+
+    Nobody needs a permission for that. Raises AccessDenied if the password was replaced since, NotFound,
+    PasswordPolicyViolation, TemporarilyUnmodifiable.
+    """
+    principal = caller.authenticated().principal
+    with services.database.read() as connection:
+        user = find_entity_by_id(connection, principal.unique_id)
+        if user is None:
+            raise missing("user", principal.user_name or "")
+        profile = _there(connection, user)
+    if profile.changed_at > proved_at.timestamp():
+        raise AccessDenied("The password was changed meanwhile. Please sign in again.")
+    new = _new_password(services, user, new_password)
+    if services.passwords.matches(profile.password_hash, new_password):
+        raise PasswordPolicyViolation("Password should not be the old one")
+    with services.database.change() as connection:
+        new.check_unchanged(connection, user)
+        replace_password(connection, _there(connection, user), new.password_hash, int(caller.now.timestamp()))
         set_reset_required(connection, user.id, False)
         record_change(connection, caller)
 

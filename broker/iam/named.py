@@ -7,18 +7,21 @@ is not touched.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from broker.authorization import Context, authorize, tag_context
 from broker.domain.arn import group_arn, role_arn, user_arn
 from broker.domain.principal import PrincipalKind
+from broker.domain.role import Role
 from broker.errors import DeleteConflict, NotFound, Unmodifiable, ValidationFailed
 from broker.services import Caller, Services
 from broker.store.belongings import find_belonging
 from broker.store.entities import Entity, Kind, find_entity_by_id, find_entity_by_name
 
+_T = TypeVar("_T")
 ARNS = {"user": user_arn, "group": group_arn, "role": role_arn}
 _FIRST = {
     "attached policies": "Cannot delete entity, must detach all policies first.",
@@ -42,17 +45,46 @@ def authorized_entity(
 
     ``more`` are condition keys of the request besides those of the object's own tags.
     """
-    account = account_of_caller(caller)
     with services.database.read() as connection:
-        found = find_entity_by_name(connection, account, kind, name)
-    arn = ARNS[kind](account, "/", name) if found is None else found.arn
-    authorize(services, caller, action, arn, {**(entity_context(found) if found else {}), **more})
+        found = find_entity_by_name(connection, account_of_caller(caller), kind, name)
+    _authorize_named(services, caller, action, kind, name, found, more)
     if found is None:
         raise missing(kind, name)
     return found
 
 
-def entity_context(entity: Entity) -> Context:
+def read_authorized(
+    services: Services,
+    caller: Caller,
+    action: str,
+    kind: Kind,
+    name: str,
+    read: Callable[[Connection, str], tuple[Entity | Role, _T] | None],
+) -> _T:
+    """As ``authorized_entity``; ``read`` finds the one of this name in an account, and what else is asked, in one
+    moment."""
+    with services.database.read() as connection:
+        found = read(connection, account_of_caller(caller))
+    _authorize_named(services, caller, action, kind, name, found[0] if found else None)
+    if found is None:
+        raise missing(kind, name)
+    return found[1]
+
+
+def _authorize_named(
+    services: Services,
+    caller: Caller,
+    action: str,
+    kind: Kind,
+    name: str,
+    found: Entity | Role | None,
+    more: Mapping[str, tuple[str, ...]] = {},
+) -> None:
+    arn = ARNS[kind](account_of_caller(caller), "/", name) if found is None else found.arn
+    authorize(services, caller, action, arn, {**(entity_context(found) if found else {}), **more})
+
+
+def entity_context(entity: Entity | Role) -> Context:
     """The condition keys of the object that a request is about."""
     context = resource_tag_context(entity.tags)
     if entity.permissions_boundary is not None:

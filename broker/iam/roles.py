@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -17,7 +18,7 @@ from broker.errors import AlreadyExists, LimitExceeded
 from broker.iam.boundaries import boundary_context, check_boundary, put_boundary, remove_boundary
 from broker.iam.changes import record_change
 from broker.iam.entity_tags import TagList, list_entity_tags, tag_entity, untag_entity
-from broker.iam.named import account_of_caller, authorized_entity, changeable, check_bare, missing
+from broker.iam.named import account_of_caller, authorized_entity, changeable, check_bare, missing, read_authorized
 from broker.iam.pages import page_of
 from broker.iam.role_views import RoleView, detailed_view, role_views
 from broker.iam.tags import parse_tags, tag_request, tagged
@@ -30,7 +31,7 @@ from broker.store.entities import (
     find_entity_by_name,
     insert_entity,
 )
-from broker.store.roles import find_role_by_id, find_roles, put_role_details
+from broker.store.roles import find_named_role, find_role_by_id, find_roles, put_role_details
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +109,14 @@ def create_role(
 
 def get_role(services: Services, caller: Caller, *, role_name: str) -> RoleAnswer:
     """A role with its trust policy (AWS IAM GetRole)."""
-    role = authorized_entity(services, caller, "iam:GetRole", "role", role_name)
-    with services.database.read() as connection:
-        return RoleAnswer(detailed_view(connection, _details(connection, role)))
+    return RoleAnswer(
+        read_authorized(services, caller, "iam:GetRole", "role", role_name, partial(_in_detail, role_name))
+    )
+
+
+def _in_detail(name: str, connection: Connection, account: str) -> tuple[Role, RoleView] | None:
+    role = find_named_role(connection, account, name)
+    return None if role is None else (role, detailed_view(connection, role))
 
 
 def list_roles(

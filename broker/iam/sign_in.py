@@ -34,7 +34,7 @@ ADDRESS = Bucket(50, 10)
 USER = Bucket(100, 4)
 """100 at once and 900 an hour."""
 
-_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
+NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 """Other texts are nobody's name, and not every database takes them."""
 _WRONG = "Your authentication information is incorrect. Please try again."
 _TOO_MANY = "Too many attempts. Please try again later."
@@ -63,7 +63,7 @@ def verify_password(
     """
     moment = int(now.timestamp())
     with services.database.read() as connection:
-        user = find_entity_by_name(connection, account, "user", user_name if _NAME.fullmatch(user_name) else "")
+        user = find_entity_by_name(connection, account, "user", user_name if NAME.fullmatch(user_name) else "")
         profile = find_login_profile(connection, "" if user is None else user.id)
         policy = password_policy_of(connection, account)
     subject = _unknown(account, user_name) if user is None else user.id
@@ -86,9 +86,8 @@ def prove_password(
 
     ``subject`` is the unique id of the user, or what stands for a name that is nobody's.
     """
-    place = _place(address)
-    here = f"user:{subject}@{place}"
-    buckets = {here: USER_AT_ADDRESS, f"address:{place}": ADDRESS, f"user:{subject}": USER}
+    buckets = attempts_of(subject, address)
+    here = next(iter(buckets))
     with services.database.write() as connection:
         if is_known_address(connection, here):
             del buckets[f"user:{subject}"]
@@ -108,6 +107,12 @@ def prove_password(
         _welcome(connection, buckets, here, moment)
         if renewed is not None:
             renew_hash(connection, profile, renewed)
+
+
+def attempts_of(subject: str, address: str) -> dict[str, Bucket]:
+    """What an attempt counts for: the subject from this address (the first of them), the address, the subject."""
+    place = _place(address)
+    return {f"user:{subject}@{place}": USER_AT_ADDRESS, f"address:{place}": ADDRESS, f"user:{subject}": USER}
 
 
 def _welcome(connection: Connection, buckets: dict[str, Bucket], here: str, moment: int) -> None:

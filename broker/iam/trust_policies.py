@@ -62,5 +62,9 @@ def bind_trust_policy(connection: Connection, document: str) -> str:
 
 def shown_roles(connection: Connection, roles: Sequence[Role]) -> list[Role]:
     """The roles with their trust policies as readers see them: one query, however many there are."""
-    arns = find_arns(connection, {bound for role in roles for bound in bound_ids(role.trust_policy)})
-    return [replace(role, trust_policy=shown_document(role.trust_policy, arns.get)) for role in roles]
+    bound = [bound_ids(role.trust_policy) for role in roles]
+    arns = find_arns(connection, set().union(*bound))
+    return [
+        replace(role, trust_policy=shown_document(role.trust_policy, arns.get)) if ids else role
+        for role, ids in zip(roles, bound, strict=True)
+    ]

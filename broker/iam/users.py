@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+
+from sqlalchemy import Connection
 
 from broker.authorization import authorize
 from broker.credentials.keyids import USER_ID, new_unique_id
@@ -22,7 +25,14 @@ from broker.iam.boundaries import (
 )
 from broker.iam.changes import record_change
 from broker.iam.entity_tags import TagList, list_entity_tags, tag_entity, untag_entity
-from broker.iam.named import account_of_caller, authorized_entity, changeable, check_bare, user_or_caller
+from broker.iam.named import (
+    account_of_caller,
+    authorized_entity,
+    changeable,
+    check_bare,
+    read_authorized,
+    user_or_caller,
+)
 from broker.iam.pages import page_of
 from broker.iam.tags import parse_tags, tag_request, tagged, tags_of
 from broker.services import Caller, Services
@@ -36,7 +46,7 @@ from broker.store.entities import (
     list_entities,
     rename_entity,
 )
-from broker.store.login_profiles import passwords_last_used
+from broker.store.login_profiles import password_last_used, passwords_last_used
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +131,15 @@ def get_user(services: Services, caller: Caller, *, user_name: str | None = None
         with services.database.read() as connection:
             created = datetime.fromtimestamp(get_created_at(connection, principal.account), UTC)
         return UserAnswer(UserView("/", None, principal.account, root_arn(principal.account), created))
-    user = authorized_entity(services, caller, "iam:GetUser", "user", user_or_caller(caller, user_name))
-    with services.database.read() as connection:
-        last_used = passwords_last_used(connection, [user.id])
-    return UserAnswer(user_view(user, last_used.get(user.id), detailed=True))
+    name = user_or_caller(caller, user_name)
+    return UserAnswer(read_authorized(services, caller, "iam:GetUser", "user", name, partial(_in_detail, name)))
+
+
+def _in_detail(name: str, connection: Connection, account: str) -> tuple[Entity, UserView] | None:
+    user = find_entity_by_name(connection, account, "user", name)
+    if user is None:
+        return None
+    return user, user_view(user, password_last_used(connection, user.id), detailed=True)
 
 
 def list_users(

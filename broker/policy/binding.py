@@ -49,6 +49,8 @@ def shown_document(document: str, find_arn: Find) -> str:
 
 def bound_ids(document: str) -> set[str]:
     """The unique ids that a stored document names as principals."""
+    if not UNIQUE_ID.search(document) and "\\" not in document:  # an escape could hide one
+        return set()
     return {node.text for node in _aws_principals(document) if UNIQUE_ID.fullmatch(node.text)}
 
 

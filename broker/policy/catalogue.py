@@ -102,6 +102,7 @@ OPERATIONS: Mapping[str, frozenset[str]] = {
 """Service prefix -> its operations."""
 
 OWN_OPERATIONS: Mapping[str, frozenset[str]] = {
+    "sts": _names("AssumeRoleWithLDAPIdentity"),
     "iam": _names(
         """
         CreateLDAPProvider DeleteLDAPProvider GetLDAPProvider GetOpenIDConnectProviderSettings ListLDAPProviderTags

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from broker.domain.principal import Principal, PrincipalKind
+from broker.domain.principal import EXTERNAL, Principal, PrincipalKind
 
 WELL_KNOWN_PROVIDERS = frozenset(
     {"accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com", "www.amazon.com"}
@@ -27,7 +27,6 @@ UNIQUE_ID = re.compile(r"A(?:ID|RO)A[A-Z0-9]{12,124}")
 _PROVIDER = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(?:saml|oidc|ldap)-provider/[!-)+->@-~]+")
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+", re.IGNORECASE)
 _CANONICAL = re.compile(r"[0-9a-f]{64}")
-_EXTERNAL = frozenset({PrincipalKind.WEB_IDENTITY, PrincipalKind.SAML_IDENTITY})
 
 
 class Grant(IntEnum):
@@ -116,7 +115,7 @@ def _account(value: str) -> str | None:
 
 def is_external(principal: Principal) -> bool:
     """Whether the requester is the identity of a provider, whom only a trust policy can let in."""
-    return principal.kind in _EXTERNAL
+    return principal.kind in EXTERNAL
 
 
 def grant(named: Principals, principal: Principal, federated_by: Principal | None) -> Grant:
@@ -124,7 +123,7 @@ def grant(named: Principals, principal: Principal, federated_by: Principal | Non
 
     ``*`` does not name an external identity: trusting a provider has to be said.
     """
-    if principal.kind in _EXTERNAL:
+    if principal.kind in EXTERNAL:
         return Grant.DIRECT if _names_provider(named, principal) else Grant.NONE
     if named.everybody:
         return Grant.DIRECT
@@ -143,7 +142,7 @@ def excepts_for_deny(named: Principals, principal: Principal, federated_by: Prin
     """
     if named.everybody:
         return True
-    if principal.kind in _EXTERNAL:
+    if principal.kind in EXTERNAL:
         return _names_provider(named, principal)
     if principal.account not in named.accounts:
         return False

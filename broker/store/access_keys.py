@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
 from broker.store.tables import access_keys
+
+_BY_ID = select(access_keys.c.account, access_keys.c.user_id, access_keys.c.status, access_keys.c.sealed_secret).where(
+    access_keys.c.id == bindparam("id")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +61,7 @@ def delete_declared_access_keys(connection: Connection, *, keep: Iterable[str]) 
 
 
 def find_access_key(connection: Connection, key_id: str) -> AccessKeyRow | None:
-    row = connection.execute(
-        select(access_keys.c.account, access_keys.c.user_id, access_keys.c.status, access_keys.c.sealed_secret).where(
-            access_keys.c.id == key_id
-        )
-    ).first()
+    row = connection.execute(_BY_ID, {"id": key_id}).first()
     return None if row is None else AccessKeyRow(key_id, row[0], row[1], row[2] == "Active", row[3])
 
 

@@ -12,6 +12,7 @@ from broker.store.tables import (
     access_keys,
     accounts,
     entities,
+    favourite_roles,
     identity_providers,
     instance_profiles,
     managed_policies,
@@ -104,6 +105,8 @@ def delete_account(connection: Connection, account: str) -> None:
     connection.execute(delete(usages).where(usages.c.subject.in_(ids) | usages.c.subject.in_(keys)))
     connection.execute(delete(password_attempts).where(password_attempts.c.subject.in_(attempts)))
     connection.execute(delete(policy_attachments).where(policy_attachments.c.entity_id.in_(ids)))
+    roles = favourite_roles.c.role_arn.startswith(f"arn:aws:iam::{account}:")
+    connection.execute(delete(favourite_roles).where(roles))
     for table in reversed(metadata.sorted_tables):  # what refers to other rows before these
         if "account" in table.c and table is not revocations:
             connection.execute(delete(table).where(table.c.account == account))

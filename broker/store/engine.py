@@ -22,7 +22,10 @@ from broker.errors import ConfigurationError
 from broker.store import postgresql, sqlite
 from broker.store.failures import translated
 from broker.store.node import FileLock, RevisionCounter
+from broker.store.shared_changes import SharedChanges
 from broker.store.tables import revision
+
+_RAISE_REVISION = update(revision).values(value=revision.c.value + 1).returning(revision.c.value)
 
 
 class Database:
@@ -55,6 +58,7 @@ class Database:
         self._reading = sqlite.READING if self.is_sqlite else postgresql.READING
         self._counter = RevisionCounter(directory / "revision.counter")
         self._announcing = FileLock(directory / "revision.counter")
+        self._changes = SharedChanges(self._changing)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -70,12 +74,16 @@ class Database:
 
     @contextmanager
     def change(self) -> Iterator[Connection]:
-        """A transaction that changes objects: all of it is durable when the block has ended, or nothing of it is."""
+        """Change objects: all that is done in the block is durable when it has ended, or nothing of it is."""
+        with self._changes.change() as connection:
+            yield connection
+
+    @contextmanager
+    def _changing(self) -> Iterator[Connection]:
         with self.exclusive():
             with self._writing() as connection:
                 yield connection
-                raised = update(revision).values(value=revision.c.value + 1).returning(revision.c.value)
-                value = int(connection.execute(raised).scalar_one())
+                value = int(connection.execute(_RAISE_REVISION).scalar_one())
             with self._announcing():
                 self._counter.note(value)
 

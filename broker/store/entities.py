@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, select, update
 
 from broker.store.tables import entities, instance_profiles
 
@@ -34,16 +34,16 @@ class Entity:
 
 def find_entity(connection: Connection, arn: str) -> Entity | None:
     """The one of exactly this ARN (with its path, in its case)."""
-    return _find(connection, entities.c.arn == arn)
+    return _find(connection, _BY_ARN, arn=arn)
 
 
 def find_entity_by_id(connection: Connection, unique_id: str) -> Entity | None:
-    return _find(connection, entities.c.id == unique_id)
+    return _find(connection, _BY_ID, id=unique_id)
 
 
 def find_entity_by_name(connection: Connection, account: str, kind: Kind, name: str) -> Entity | None:
     """The one of this name, whatever its case and its path."""
-    return _find(connection, _named(account, kind, name))
+    return _find(connection, _BY_NAME, account=account, kind=kind, name_key=name.lower())
 
 
 def find_role_by_name(connection: Connection, account: str, name: str) -> Entity | None:
@@ -113,7 +113,7 @@ def rename_entity(connection: Connection, unique_id: str, *, name: str, path: st
 
 
 def set_entity_tags(connection: Connection, unique_id: str, tags: Mapping[str, str]) -> None:
-    connection.execute(update(entities).where(entities.c.id == unique_id).values(tags=dict(tags)))
+    connection.execute(_SET_TAGS, {"entity": unique_id, "tags": dict(tags)})
 
 
 def set_permissions_boundary(connection: Connection, unique_id: str, policy_arn: str | None) -> None:
@@ -187,12 +187,8 @@ def entities_where(connection: Connection, where: ColumnElement[bool], *, limit:
     return [Entity(*row) for row in connection.execute(ordered)]
 
 
-def _named(account: str, kind: Kind, name: str) -> ColumnElement[bool]:
-    return of_kind(account, kind) & (entities.c.name_key == name.lower())
-
-
-def _find(connection: Connection, where: ColumnElement[bool]) -> Entity | None:
-    row = connection.execute(select_entities().where(where)).first()
+def _find(connection: Connection, statement: Select[Any], **values: str) -> Entity | None:
+    row = connection.execute(statement, values).first()
     return None if row is None else Entity(*row)
 
 
@@ -211,3 +207,14 @@ def select_entities() -> Select[Any]:
         table.declared,
         table.created_at,
     )
+
+
+# Statements of every call are made once: making one costs more than executing it.
+_BY_ARN = select_entities().where(entities.c.arn == bindparam("arn"))
+_BY_ID = select_entities().where(entities.c.id == bindparam("id"))
+_BY_NAME = select_entities().where(
+    entities.c.account == bindparam("account"),
+    entities.c.kind == bindparam("kind"),
+    entities.c.name_key == bindparam("name_key"),
+)
+_SET_TAGS = update(entities).where(entities.c.id == bindparam("entity")).values(tags=bindparam("tags"))

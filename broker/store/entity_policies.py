@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from broker.store.tables import inline_policies, managed_policies, policy_attachments
+
+_INLINE = (
+    select(inline_policies.c.name, inline_policies.c.document)
+    .where(inline_policies.c.entity_id == bindparam("entity"))
+    .order_by(inline_policies.c.name)
+)
+_MANAGED = (
+    select(managed_policies.c.arn, managed_policies.c.document)
+    .join(policy_attachments, policy_attachments.c.policy_arn == managed_policies.c.arn)
+    .where(policy_attachments.c.entity_id == bindparam("entity"))
+    .order_by(managed_policies.c.arn)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +52,8 @@ def replace_policies(
 
 def get_policies(connection: Connection, entity_id: str, label: str) -> Attached:
     """The policies of an entity; ``label`` (``role/NAME``) begins the inline policies' names."""
-    inline = connection.execute(
-        select(inline_policies.c.name, inline_policies.c.document)
-        .where(inline_policies.c.entity_id == entity_id)
-        .order_by(inline_policies.c.name)
-    )
-    managed = connection.execute(
-        select(managed_policies.c.arn, managed_policies.c.document)
-        .join(policy_attachments, policy_attachments.c.policy_arn == managed_policies.c.arn)
-        .where(policy_attachments.c.entity_id == entity_id)
-        .order_by(managed_policies.c.arn)
-    )
+    inline = connection.execute(_INLINE, {"entity": entity_id})
+    managed = connection.execute(_MANAGED, {"entity": entity_id})
     return Attached(
         tuple(PolicyText(f"{label} inline policy {name}", document) for name, document in inline),
         tuple(PolicyText(arn, document) for arn, document in managed),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError, PendingRollbackError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from broker.errors import AlreadyExists, BrokerError, Conflict, Unavailable, ValidationFailed
@@ -68,7 +68,7 @@ def translated() -> Iterator[None]:
 
 
 def _meaning(error: SQLAlchemyError) -> type[BrokerError] | None:
-    if isinstance(error, PoolTimeout):
+    if isinstance(error, PoolTimeout | PendingRollbackError):  # no connection, or one that broke in the transaction
         return Unavailable
     if not isinstance(error, DBAPIError):
         return None

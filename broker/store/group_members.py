@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, delete, exists, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select
 
-from broker.store.entities import Entity, entities_where
+from broker.store.entities import Entity, entities_where, select_entities
 from broker.store.tables import entities, group_members
+
+_GROUPS_OF = (
+    select_entities()
+    .where(entities.c.id.in_(select(group_members.c.group_id).where(group_members.c.user_id == bindparam("user"))))
+    .order_by(entities.c.name_key)
+)
 
 
 def list_members(connection: Connection, group_id: str, *, after: str = "", limit: int | None = None) -> list[Entity]:
@@ -18,8 +24,7 @@ def list_members(connection: Connection, group_id: str, *, after: str = "", limi
 
 def list_groups_of(connection: Connection, user_id: str) -> Sequence[Entity]:
     """The groups of a user, by name; quotas keep them few."""
-    ids = select(group_members.c.group_id).where(group_members.c.user_id == user_id)
-    return entities_where(connection, entities.c.id.in_(ids))
+    return [Entity(*row) for row in connection.execute(_GROUPS_OF, {"user": user_id})]
 
 
 def group_names_of(connection: Connection, user_ids: Iterable[str]) -> Mapping[str, Sequence[str]]:

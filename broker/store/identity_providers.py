@@ -133,9 +133,18 @@ def list_entries(
     return [ProviderEntry(*row) for row in found]
 
 
-def list_providers(connection: Connection, kind: ProviderKind) -> list[ProviderRecord]:
-    """Those of all accounts."""
+def list_account_providers(connection: Connection, account: str) -> list[ProviderRecord]:
+    """Those of an account, of all kinds, by kind and name."""
+    table = identity_providers.c
+    ordered = _select().where(table.account == account).order_by(table.kind.desc(), table.name_key)
+    return [ProviderRecord(*row) for row in connection.execute(ordered)]
+
+
+def list_providers(connection: Connection, kind: ProviderKind, account: str | None = None) -> list[ProviderRecord]:
+    """Those of an account; of all accounts if it is None."""
     of_kind = _select().where(identity_providers.c.kind == kind)
+    if account is not None:
+        of_kind = of_kind.where(identity_providers.c.account == account)
     return [ProviderRecord(*row) for row in connection.execute(of_kind.order_by(identity_providers.c.arn))]
 
 

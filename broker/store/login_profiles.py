@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from broker.store.tables import entities, login_profiles, old_passwords
 
 REMEMBERED = 24
 """Former passwords that are kept: as many as a password policy can forbid to use again."""
+
+_LAST_USED = select(login_profiles.c.last_used_at).where(login_profiles.c.user_id == bindparam("user"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,12 @@ def note_sign_in(connection: Connection, user_id: str, now: int) -> None:
 def delete_login_profile(connection: Connection, user_id: str) -> None:
     """And with it what is remembered of former passwords."""
     connection.execute(delete(login_profiles).where(login_profiles.c.user_id == user_id))
+
+
+def password_last_used(connection: Connection, user_id: str) -> int | None:
+    """When the user last signed in with its password, in seconds since the epoch; None if it never did."""
+    moment = connection.execute(_LAST_USED, {"user": user_id}).scalar()
+    return None if moment is None else int(moment)
 
 
 def passwords_last_used(connection: Connection, user_ids: Iterable[str]) -> dict[str, int]:

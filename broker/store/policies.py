@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from broker.errors import ConfigurationError
 from broker.store.managed_policies import (
@@ -22,6 +22,8 @@ from broker.store.policy_versions import (
     set_default_version,
 )
 from broker.store.tables import entities, managed_policies, policy_attachments
+
+_DOCUMENT = select(managed_policies.c.document).where(managed_policies.c.arn == bindparam("arn"))
 
 
 def put_policy(
@@ -98,7 +100,7 @@ def delete_declared_policies(connection: Connection, *, keep: Iterable[str]) -> 
 
 def find_policy(connection: Connection, arn: str) -> str | None:
     """The document of the managed policy of this ARN."""
-    return connection.execute(select(managed_policies.c.document).where(managed_policies.c.arn == arn)).scalar()
+    return connection.execute(_DOCUMENT, {"arn": arn}).scalar()
 
 
 def find_policy_owner(connection: Connection, arn: str) -> str | None:

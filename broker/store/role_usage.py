@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from broker.store.tables import usages
+
+_LAST = (
+    select(usages.c.used_at, usages.c.region)
+    .where(usages.c.subject == bindparam("role"))
+    .order_by(usages.c.used_at.desc())
+    .limit(1)
+)
 
 
 def find_role_usage(connection: Connection, role_id: str) -> tuple[int, str] | None:
     """The last use of the role's credentials: seconds since the epoch, and the region; None if there was none."""
-    table = usages.c
-    last = select(table.used_at, table.region).where(table.subject == role_id).order_by(table.used_at.desc()).limit(1)
-    row = connection.execute(last).first()
+    row = connection.execute(_LAST, {"role": role_id}).first()
     return None if row is None else (int(row[0]), str(row[1]))
 
 

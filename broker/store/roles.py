@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
 from broker.domain.role import Role
 from broker.store.entities import below, of_kind
@@ -25,15 +25,32 @@ _COLUMNS = (
     entities.c.permissions_boundary,
     entities.c.tags,
 )
+_BY_ARN = select(*_COLUMNS).join_from(entities, roles).where(entities.c.arn == bindparam("value"))
+_BY_NAME = (
+    select(*_COLUMNS)
+    .join_from(entities, roles)
+    .where(
+        entities.c.account == bindparam("account"),
+        entities.c.kind == "role",
+        entities.c.name_key == bindparam("name_key"),
+    )
+)
+_BY_ID = select(*_COLUMNS).join_from(entities, roles).where(entities.c.id == bindparam("value"))
 
 
 def find_role(connection: Connection, arn: str) -> Role | None:
     """The role of exactly this ARN (with its path, in its case)."""
-    return _find(connection, entities.c.arn == arn)
+    return _find(connection, _BY_ARN, arn)
 
 
 def find_role_by_id(connection: Connection, role_id: str) -> Role | None:
-    return _find(connection, entities.c.id == role_id)
+    return _find(connection, _BY_ID, role_id)
+
+
+def find_named_role(connection: Connection, account: str, name: str) -> Role | None:
+    """The role of this name, whatever its case and its path."""
+    row = connection.execute(_BY_NAME, {"account": account, "name_key": name.lower()}).first()
+    return None if row is None else _role(row)
 
 
 def find_roles_by_id(connection: Connection, role_ids: Iterable[str]) -> list[Role]:
@@ -48,6 +65,19 @@ def find_roles(
     """At most ``limit``, by name, from behind the name ``after`` (in lower case)."""
     where = of_kind(account, "role") & (entities.c.name_key > after) & below(entities.c.path, path_prefix)
     ordered = select(*_COLUMNS).join_from(entities, roles).where(where).order_by(entities.c.name_key).limit(limit)
+    return [_role(row) for row in connection.execute(ordered)]
+
+
+def find_roles_naming(connection: Connection, account: str, text: str) -> list[str]:
+    """The ARNs of the roles whose trust policies hold ``text``, by name."""
+    where = of_kind(account, "role") & roles.c.trust_policy.contains(text, autoescape=True)
+    ordered = select(entities.c.arn).join_from(entities, roles).where(where).order_by(entities.c.name_key)
+    return list(connection.execute(ordered).scalars())
+
+
+def list_all_roles(connection: Connection) -> list[Role]:
+    """Those of all accounts, by account and name."""
+    ordered = select(*_COLUMNS).join_from(entities, roles).order_by(entities.c.account, entities.c.name_key)
     return [_role(row) for row in connection.execute(ordered)]
 
 
@@ -70,8 +100,8 @@ def put_role_details(
         connection.execute(update(roles).where(roles.c.id == role_id).values(**values))
 
 
-def _find(connection: Connection, where: ColumnElement[bool]) -> Role | None:
-    row = connection.execute(select(*_COLUMNS).join_from(entities, roles).where(where)).first()
+def _find(connection: Connection, statement: Select[Any], value: str) -> Role | None:
+    row = connection.execute(statement, {"value": value}).first()
     return None if row is None else _role(row)
 
 

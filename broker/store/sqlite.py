@@ -39,4 +39,9 @@ def _begin(connection: Connection) -> None:
     options = connection.get_execution_options()
     if options.get("isolation_level") == "AUTOCOMMIT":
         return
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes", False) else "BEGIN")
+    if options.get("writes", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:  # straight to the driver: it waits for nothing, so there is no refusal to translate
+        cursor = connection.connection.cursor()
+        cursor.execute("BEGIN")
+        cursor.close()

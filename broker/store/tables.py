@@ -271,6 +271,84 @@ password_policies = Table(
     Column("settings", JSON, nullable=False),
 )
 
+browser_sessions = Table(
+    "browser_sessions",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("handle", String(36), nullable=False, unique=True),
+    Column("account", String(12), ForeignKey("accounts.id"), nullable=False),
+    Column("user_id", String(32), ForeignKey("entities.id", ondelete="CASCADE")),
+    Column("provider", String(2048)),
+    Column("subject_digest", String(64)),
+    Column("index_digest", String(64)),
+    Column("sealed_identity", LargeBinary),
+    Column("amr", String(256), nullable=False),
+    Column("authenticated_at", BigInteger, nullable=False),
+    Column("mfa_at", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("source_ip", String(64), nullable=False),
+    Column("user_agent", String(512), nullable=False),
+    CheckConstraint("(user_id IS NULL) <> (provider IS NULL)", name="one_person"),
+    Index("ix_browser_sessions_user_id", "user_id"),
+    Index("ix_browser_sessions_subject_digest", "subject_digest"),
+    Index("ix_browser_sessions_index_digest", "index_digest"),
+    Index("ix_browser_sessions_account_created_at", "account", "created_at"),
+    Index("ix_browser_sessions_expires_at", "expires_at"),
+)
+"""People who are signed in to the pages. ``digest`` is that of the cookie's value, which is nowhere else; ``handle`` is
+how lists name the session. A user of ours has ``user_id``, anybody else ``provider`` and a sealed identity; the digests
+of subject and session index are there to find sessions by, for single logout."""
+
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("account", String(12), ForeignKey("accounts.id"), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("ix_tickets_expires_at", "expires_at"),
+)
+"""What was begun and can be finished once: a sign-in half-way through, a request to a provider, a set-up link.
+``digest`` is that of a random value which only the browser, or the link, has."""
+
+passkeys = Table(
+    "passkeys",
+    metadata,
+    Column("credential_id", String(1400), primary_key=True),
+    Column("user_id", String(32), ForeignKey("entities.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("sign_count", BigInteger, nullable=False),
+    Column("transports", JSON, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+    Index("ix_passkeys_user_id", "user_id"),
+)
+"""Security keys and passkeys (WebAuthn) of users of ours."""
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("user_id", String(32), ForeignKey("entities.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_recovery_codes_user_id", "user_id"),
+)
+"""Codes for whoever lost the second factor; each is deleted when it is used."""
+
+favourite_roles = Table(
+    "favourite_roles",
+    metadata,
+    Column("person", String(64), primary_key=True),
+    Column("role_arn", String(2048), primary_key=True),
+    Column("favourite", Boolean, nullable=False),
+    Column("used_at", BigInteger),
+)
+"""What a person marked in the role list, and used last. ``person`` is a digest of who it is."""
+
 usages = Table(
     "usages",
     metadata,
@@ -316,6 +394,27 @@ assertion_claims = Table(
     Index("ix_assertion_claims_expires_at", "expires_at"),
 )
 """Assertions that were redeemed, until they expire: each counts once. ``id``: a digest of whose, which and for what."""
+
+directory_subjects = Table(
+    "directory_subjects",
+    metadata,
+    Column("provider", String(2048), ForeignKey("identity_providers.arn", ondelete="CASCADE"), primary_key=True),
+    Column("subject", String(512), primary_key=True),
+    Column("username", Text, nullable=False),
+    Column("dn", Text, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("checked_at", BigInteger, nullable=False),
+)
+"""Who came from a directory and may have sessions: whom to look up there. ``seen_at`` is within an hour of the last
+login, ``checked_at`` when the directory last knew the account."""
+
+directory_syncs = Table(
+    "directory_syncs",
+    metadata,
+    Column("provider", String(2048), ForeignKey("identity_providers.arn", ondelete="CASCADE"), primary_key=True),
+    Column("started_at", BigInteger, nullable=False),
+)
+"""When all of a directory were last looked up, so that one worker of all nodes does it."""
 
 audit_events = Table(
     "audit_events",

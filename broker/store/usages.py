@@ -12,6 +12,7 @@ from broker.store.tables import access_keys, usages
 Used = tuple[str, str, str]
 """Subject (an access key id, or the unique id of a user or role), service and action."""
 _IN_ONE_QUESTION = 500
+_LAST = select(usages).where(usages.c.subject == bindparam("subject")).order_by(usages.c.used_at.desc()).limit(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,7 @@ def list_usages(connection: Connection, subjects: Iterable[str], *, since: int =
 
 def find_last_usage(connection: Connection, subject: str) -> Usage | None:
     """The last of all."""
-    mine = select(usages).where(usages.c.subject == subject)
-    row = connection.execute(mine.order_by(usages.c.used_at.desc()).limit(1)).first()
+    row = connection.execute(_LAST, {"subject": subject}).first()
     return None if row is None else Usage(*row)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from broker.domain.role import User
 from broker.store.tables import entities
@@ -19,11 +19,12 @@ _COLUMNS = (
     entities.c.permissions_boundary,
     entities.c.tags,
 )
+_BY_ID = select(*_COLUMNS).where(entities.c.id == bindparam("id"), entities.c.kind == "user")
 
 
 def find_user(connection: Connection, user_id: str) -> User | None:
     """The user of this unique id."""
-    row = connection.execute(select(*_COLUMNS).where(entities.c.id == user_id, entities.c.kind == "user")).first()
+    row = connection.execute(_BY_ID, {"id": user_id}).first()
     if row is None:
         return None
     account, name, path, unique_id, arn, created, boundary, tags = row

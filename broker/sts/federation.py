@@ -5,6 +5,7 @@ What an identity is made of differs (``web_identity``, ``saml``); from there on 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import msgspec
@@ -68,6 +69,24 @@ def _ask_trust_policy(
     if view is None:
         raise not_authorized(services, caller, action, principal.account, "the role does not exist")
     caller.record.recipient = view.role.account
+    policies = PolicySet(resource=view.trust, resource_is_trust=True)
+    for access in _questions(caller, view, federated, request):
+        if not decide(access, policies).allowed:
+            raise explained(services, caller, f"Not authorized to perform {access.action}", access, policies)
+    return view
+
+
+def is_let_in(caller: Caller, view: RoleView, federated: Federated, request: SessionRequest) -> bool:
+    """Whether the role's trust policy lets this identity in; nothing is recorded of it."""
+    policies = PolicySet(resource=view.trust, resource_is_trust=True)
+    return all(decide(access, policies).allowed for access in _questions(caller, view, federated, request))
+
+
+def _questions(
+    caller: Caller, view: RoleView, federated: Federated, request: SessionRequest
+) -> Iterator[AccessRequest]:
+    """What the trust policy has to allow: the action itself, and what the session is to have besides."""
+    principal = federated.principal
     context: Context = {
         **caller.context(),
         **principal_context(principal),
@@ -76,9 +95,5 @@ def _ask_trust_policy(
         **role_context(view, {}),
     }
     context["aws:FederatedProvider"] = (principal.arn,)
-    policies = PolicySet(resource=view.trust, resource_is_trust=True)
-    for needed in (action, *request.extra_actions()):
-        access = AccessRequest(principal, needed, arn, view.role.account, context)
-        if not decide(access, policies).allowed:
-            raise explained(services, caller, f"Not authorized to perform {needed}", access, policies)
-    return view
+    for needed in (federated.action, *request.extra_actions()):
+        yield AccessRequest(principal, needed, view.role.arn, view.role.account, context)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
+
 from broker.domain.arn import Arn
 from broker.domain.credentials import Credentials
 from broker.domain.secret import Secret
@@ -77,23 +79,9 @@ def assume_role_with_saml(
         )
     asked = read_asked_session(identity.attributes)  # 5
     _record_asked(caller, identity, asked)
-    request = SessionRequest(
-        session_name=asked.session_name,
-        tags=asked.tags,
-        transitive_tag_keys=asked.transitive_tag_keys,
-        source_identity=asked.source_identity,
-        policy=policy,
-        policy_arns=arns,
-        duration_seconds=duration_seconds,
-    )
-    federated = Federated(  # 6
-        ACTION,
-        principal,
-        subject.subject,
-        saml_context(subject, record.account, name, identity.attributes),
-        kept_keys(subject),
-        session_limit(identity, asked, caller.now),
-    )
+    request = saml_session(asked, duration_seconds)
+    request = msgspec.structs.replace(request, policy=policy, policy_arns=arns)
+    federated = federated_saml(record, identity, asked, caller.now)  # 6
     issued = federate(services, caller, str(arn), federated, request)
     if services.claims.claim(record, identity, str(arn), caller.now):  # 7
         caller.record.warnings.append("the assertion was used again, within the provider's re-use window")
@@ -109,6 +97,31 @@ def assume_role_with_saml(
         request.source_identity,
         issued.session_token_size,
         issued.session_token_utilization,
+    )
+
+
+def federated_saml(record: ProviderRecord, identity: ExternalIdentity, asked: AskedSession, now: datetime) -> Federated:
+    """The identity on its way into a role."""
+    name = Arn.parse(record.arn).name
+    subject = describe_subject(identity, record.account, name)
+    return Federated(
+        ACTION,
+        saml_principal(record, subject),
+        subject.subject,
+        saml_context(subject, record.account, name, identity.attributes),
+        kept_keys(subject),
+        session_limit(identity, asked, now),
+    )
+
+
+def saml_session(asked: AskedSession, duration_seconds: int | None) -> SessionRequest:
+    """The session that the assertion asks for."""
+    return SessionRequest(
+        session_name=asked.session_name,
+        tags=asked.tags,
+        transitive_tag_keys=asked.transitive_tag_keys,
+        source_identity=asked.source_identity,
+        duration_seconds=duration_seconds,
     )
 
 

@@ -14,11 +14,13 @@ from broker.domain.session import PolicyDescriptor, Tag
 from broker.errors import InvalidIdentity
 from broker.services import Caller, Services
 from broker.session_requests import SessionRequest, check_source_identity, check_tags
+from broker.store.identity_providers import ProviderRecord
 from broker.sts.federation import Federated, federate
 from broker.sts.role_sessions import AssumedRoleUser, check_session_policy, parse_role_arn
 from providers.base import ExternalIdentity
 from providers.oidc.token import parse_id_token
 
+ACTION = "sts:AssumeRoleWithWebIdentity"
 _TAGS = "https://aws.amazon.com/tags"
 _TAG_PREFIXES = ("https://aws.amazon.com/tags.principal_tags.", "https://aws.amazon.com/tags/principal_tags/")
 _TRANSITIVE = ("https://aws.amazon.com/tags.transitive_tag_keys", "https://aws.amazon.com/tags/transitive_tag_keys")
@@ -68,29 +70,10 @@ def assume_role_with_web_identity(
         raise InvalidIdentity(f"No OpenIDConnect provider found in your account for {issuer[:255]}")
 
     identity = services.providers.get(record).authenticate(token, now=caller.now)
-    principal = Principal(
-        PrincipalKind.WEB_IDENTITY,
-        record.account,
-        record.arn,
-        f"{key_prefix(issuer)}:{identity.audience[0]}:{identity.subject}",
-        user_name=identity.subject,
-    )
-    caller.record.identify(principal)
-
-    tags, transitive = _asked_tags(identity.attributes)
-    request = SessionRequest(
-        session_name=role_session_name,
-        tags=tags,
-        transitive_tag_keys=transitive,
-        source_identity=_asked_source_identity(identity.attributes),
-        policy=policy,
-        policy_arns=arns,
-        duration_seconds=duration_seconds,
-    )
-    federated = Federated(
-        "sts:AssumeRoleWithWebIdentity", principal, identity.subject, _identity_context(identity), _kept_keys(identity)
-    )
-    issued = federate(services, caller, str(arn), federated, request)
+    caller.record.identify(web_identity_principal(record, identity))
+    request = asked_session(identity, role_session_name, duration_seconds)
+    request = msgspec.structs.replace(request, policy=policy, policy_arns=arns)
+    issued = federate(services, caller, str(arn), federated_web_identity(record, identity), request)
     return AssumedRoleWithWebIdentity(
         issued.credentials,
         identity.subject,
@@ -101,6 +84,32 @@ def assume_role_with_web_identity(
         request.source_identity,
         issued.session_token_size,
         issued.session_token_utilization,
+    )
+
+
+def web_identity_principal(record: ProviderRecord, identity: ExternalIdentity) -> Principal:
+    """CloudTrail names it by issuer, audience and subject (AWS CloudTrail User Guide, "userIdentity element")."""
+    unique_id = f"{key_prefix(identity.issuer)}:{identity.audience[0]}:{identity.subject}"
+    return Principal(PrincipalKind.WEB_IDENTITY, record.account, record.arn, unique_id, user_name=identity.subject)
+
+
+def federated_web_identity(record: ProviderRecord, identity: ExternalIdentity) -> Federated:
+    """The identity on its way into a role."""
+    principal = web_identity_principal(record, identity)
+    return Federated(ACTION, principal, identity.subject, _identity_context(identity), _kept_keys(identity))
+
+
+def asked_session(
+    identity: ExternalIdentity, role_session_name: str, duration_seconds: int | None = None
+) -> SessionRequest:
+    """The session that the token asks for, under this name. Raises InvalidIdentity, ValidationFailed."""
+    tags, transitive = _asked_tags(identity.attributes)
+    return SessionRequest(
+        session_name=role_session_name,
+        tags=tags,
+        transitive_tag_keys=transitive,
+        source_identity=_asked_source_identity(identity.attributes),
+        duration_seconds=duration_seconds,
     )
 
 

@@ -94,17 +94,26 @@ def _parse_key(entry: Mapping[str, Any]) -> VerificationKey | None:
 
 
 class FetchGate:
-    """How many requests of this worker may wait for issuers at a time; keep it below the worker's threads."""
+    """How many requests of this worker may wait for issuers at a time; keep it below the worker's threads.
 
-    def __init__(self, places: int) -> None:
+    ``all_waiting`` has the places of whatever else waits too.
+    """
+
+    def __init__(self, places: int, all_waiting: threading.Semaphore | None = None) -> None:
         self._free = threading.Semaphore(places)
+        self._all = all_waiting or threading.Semaphore(places)
 
     def wait(self, done: threading.Event, seconds: float) -> bool:
         """Whether ``done`` came; at once False if all places are taken."""
         if not self._free.acquire(blocking=False):
             return False
         try:
-            return done.wait(seconds)
+            if not self._all.acquire(blocking=False):
+                return False
+            try:
+                return done.wait(seconds)
+            finally:
+                self._all.release()
         finally:
             self._free.release()
 

@@ -133,6 +133,8 @@ def test_the_first_account_has_something_of_everything(alpha: Alpha) -> None:
         "assertion_claims",
         "audit_events",
         "audit_journals",
+        "directory_subjects",
+        "directory_syncs",
         "keys",
         "revision",
         "policy_versions",

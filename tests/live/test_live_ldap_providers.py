@@ -38,6 +38,17 @@ SETTINGS: dict[str, Any] = {
     "SourceIdentityAttribute": "uid",
     "SessionNameAttribute": "mail",
 }
+DEFAULTS: dict[str, Any] = {
+    "ReferralServers": [],
+    "ConnectTimeoutSeconds": 2,
+    "TimeoutSeconds": 5,
+    "PageSize": 500,
+    "AllowQueryLogin": False,
+    "SyncSeconds": 900,
+    "RecheckSeconds": 300,
+    "SyncThresholdPercent": 20,
+}
+"""What is shown of members that were not given."""
 
 
 def arn(name: str, account: str = ACCOUNT) -> str:
@@ -54,7 +65,7 @@ def changed(**members: Any) -> dict[str, Any]:
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("models")
     written = write_sdk_extras(directory)
-    assert [file.name for file in written] == ["service-2.sdk-extras.json"]
+    assert [file.parent.parent.name for file in written] == ["iam", "sts"]
     return directory
 
 
@@ -101,7 +112,7 @@ def provider(iam: Any) -> Iterator[str]:
 def test_a_provider_comes_and_goes(iam: Any, broker: BrokerServer, provider: str) -> None:
     assert provider == arn("Directory")
     found = iam.get_ldap_provider(LDAPProviderArn=provider)
-    assert found["Settings"] == SETTINGS
+    assert found["Settings"] == DEFAULTS | SETTINGS
     assert found["BindPasswordSet"] is True
     assert found["Tags"] == [{"Key": "Team", "Value": "blue"}]
     with refused("EntityAlreadyExists", status=409):
@@ -130,10 +141,11 @@ def test_an_update_replaces_everything_but_the_password(iam: Any, provider: str)
     kept = changed(GroupSearch=None, Attributes=None, SessionTags=None, SourceIdentityAttribute=None)
     iam.update_ldap_provider(LDAPProviderArn=provider, Settings=kept)
     found = iam.get_ldap_provider(LDAPProviderArn=provider)
-    assert found["Settings"] == {**kept, "Attributes": [], "SessionTags": []}
+    assert found["Settings"] == DEFAULTS | kept | {"Attributes": [], "SessionTags": []}
     assert found["BindPasswordSet"] is True
     for elsewhere in (
         changed(Servers=["ldaps://attacker.example.com"]),
+        changed(ReferralServers=["ldaps://attacker.example.com"]),
         changed(CertificateAuthority=authority),
         changed(BindDN="cn=other,dc=example,dc=com"),
     ):
@@ -155,12 +167,25 @@ def test_an_update_replaces_everything_but_the_password(iam: Any, provider: str)
         (changed(Servers=["ldap://ldap.example.com/dc=example"]), "ValidationError"),
         (changed(Servers=["ldap://user@ldap.example.com"]), "ValidationError"),
         (changed(Servers=["ldaps://a.example.com", "ldaps://A.example.com"]), "InvalidInput"),
+        (changed(Servers=["ldaps://a.example.com:65536"]), "InvalidInput"),
+        (changed(ReferralServers=["ldaps://a.example.com", "ldaps://A.example.com"]), "InvalidInput"),
+        (changed(ReferralServers=["ldaps://a.example.com:0"]), "InvalidInput"),
+        (changed(ReferralServers=["ldaps://*.example.com"]), "ValidationError"),
+        (changed(TimeoutSeconds=61), "ValidationError"),
+        (changed(ConnectTimeoutSeconds=61), "ValidationError"),
+        (changed(PageSize=1_001), "ValidationError"),
+        (changed(SyncThresholdPercent=101), "ValidationError"),
+        (changed(RecheckSeconds=86_401), "ValidationError"),
+        (changed(UniqueIDAttribute="entryUUID)(x"), "ValidationError"),
         (changed(CertificateAuthority="no certificate"), "InvalidInput"),
         (changed(BindDN=None), "InvalidInput"),
         (changed(BindDN="broker"), "InvalidInput"),
         (changed(BindDN="cn=a,,dc=example"), "InvalidInput"),
         (changed(UserSearch=None), "InvalidInput"),
         (changed(UserDNTemplate="uid={username},dc=example"), "InvalidInput"),
+        (changed(UserSearch=None, UserDNTemplate="{username}@ad.example.com"), "InvalidInput"),
+        (changed(UserDNTemplate="{username}@ad.example.com,dc=x"), "InvalidInput"),
+        (changed(UserDNTemplate="{username}"), "InvalidInput"),
         (changed(UserSearch=None, UserDNTemplate="uid=fixed,dc=example"), "InvalidInput"),
         (changed(UserSearch=None, UserDNTemplate="uid={password},dc=example"), "InvalidInput"),
         (changed(UserSearch={"BaseDN": "dc=x", "Filter": "uid={username}"}), "InvalidInput"),
@@ -186,6 +211,24 @@ def test_settings_that_cannot_be_meant(iam: Any, provider: str, settings: dict[s
     with refused(code, status=400):
         iam.update_ldap_provider(LDAPProviderArn=provider, Settings=settings, BindPassword=PASSWORD)
     assert iam.get_ldap_provider(LDAPProviderArn=provider)["Settings"] == before
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        changed(UserDNTemplate="{username}@ad.example.com"),
+        changed(UserDNTemplate="EXAMPLE\\{username}"),
+        changed(Attributes=["*"]),
+        changed(GroupSearch={"BaseDN": "dc=x", "Filter": "(|(memberUid={username})(gidNumber={gidNumber}))"}),
+        changed(AllowQueryLogin=True, ReferralServers=["ldaps://other.example.com"], SyncSeconds=0),
+    ],
+    ids=str,
+)
+def test_settings_that_can_be_meant(iam: Any, provider: str, settings: dict[str, Any]) -> None:
+    iam.update_ldap_provider(LDAPProviderArn=provider, Settings=settings, BindPassword=PASSWORD)
+    found = iam.get_ldap_provider(LDAPProviderArn=provider)["Settings"]
+    groups = {"NameAttribute": "cn", "Nested": "None"} | settings["GroupSearch"]
+    assert found == DEFAULTS | settings | {"GroupSearch": groups}
 
 
 def test_a_name_without_a_password_would_log_in_as_nobody(iam: Any) -> None:

@@ -38,8 +38,8 @@ _SCRIPT = Path(__file__).with_name("oidc_provider.mjs")
 class OidcProvider:
     """A running provider. Its keys and sessions are in its memory and end with it."""
 
-    def __init__(self, directory: Path) -> None:
-        port = free_port()
+    def __init__(self, directory: Path, *, redirect_uris: tuple[str, ...] = (), port: int = 0) -> None:
+        port = port or free_port()
         self.issuer = f"http://{LOOPBACK}:{port}"
         self._log = directory / "oidc-provider.log"
         config = directory / "oidc-provider.json"
@@ -48,7 +48,7 @@ class OidcProvider:
                 {
                     "port": port,
                     "password": PASSWORD,
-                    "redirect_uris": [_REDIRECT],
+                    "redirect_uris": [_REDIRECT, *redirect_uris],
                     "modules": str(node_modules("oidc-provider").parent),
                 }
             )
@@ -95,7 +95,7 @@ class OidcProvider:
             "code_challenge": challenge,
             "code_challenge_method": "S256",
         }
-        callback = _Browser(user).walk(f"{self.issuer}/auth?{urllib.parse.urlencode(query)}")
+        callback = WalkingBrowser(user).walk(f"{self.issuer}/auth?{urllib.parse.urlencode(query)}")
         answer = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(callback).query))
         if answer.get("state") != state or "code" not in answer:
             raise RuntimeError(f"the provider gave no code: {callback}")
@@ -140,7 +140,7 @@ class _Form(HTMLParser):
             self.fields.setdefault(str(found["name"]), found.get("value") or "")
 
 
-class _Browser:
+class WalkingBrowser:
     """Follows redirects and fills in forms until it is sent away from the provider."""
 
     def __init__(self, user: str) -> None:

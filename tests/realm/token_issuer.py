@@ -7,6 +7,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -97,13 +98,24 @@ class TokenIssuer:
             }
         return self.jwks() if path == "/jwks" else None
 
+    def form(self, path: str, fields: dict[str, str], authorization: str) -> tuple[int, dict[str, Any]]:
+        """What a form is answered with; there is no token endpoint here."""
+        return 404, {"error": "not found"}
+
 
 def _handler(issuer: TokenIssuer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             document = issuer.document(self.path)
-            body = json.dumps(document or {"error": "not found"}).encode()
-            self.send_response(200 if document else 404)
+            self._answer(200 if document else 404, document or {"error": "not found"})
+
+        def do_POST(self) -> None:
+            text = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            self._answer(*issuer.form(self.path, dict(parse_qsl(text)), self.headers.get("Authorization", "")))
+
+        def _answer(self, status: int, document: dict[str, Any]) -> None:
+            body = json.dumps(document).encode()
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from botocore.auth import SigV4Auth
@@ -20,6 +21,7 @@ from broker.app import build_services, prepare
 from broker.aws.endpoint import AwsEndpoint
 from broker.configure import check_configuration
 from broker.initialize import initialize
+from broker.wsgi import ANSWER_LATER
 
 ACCOUNT = "123456789012"
 HOST = "broker.example"
@@ -95,6 +97,39 @@ class BrokerInProcess:
         method: str = "POST",
     ) -> Answer:
         """One request; ``target`` names the operation in the JSON protocol."""
+        environ = self._environ(service, body, path, content_type, target, signed=signed, method=method)
+        told: list[tuple[str, dict[str, str]]] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], error: object = None) -> Any:
+            told.append((status, dict(headers)))
+
+        answer = b"".join(self._endpoint(environ, start_response))
+        ((status, headers),) = told
+        return Answer(int(status[:3]), headers, answer)
+
+    def ask_later(self, service: str, body: bytes, content_type: str) -> Answer:
+        """One POST, under a server that takes answers later."""
+        environ = self._environ(service, body, "/", content_type, "", signed=True)
+        answers: SimpleQueue[Answer] = SimpleQueue()
+
+        def send(status: int, headers: list[tuple[str, str]], answer: bytes) -> None:
+            answers.put(Answer(status, dict(headers), answer))
+
+        environ[ANSWER_LATER] = lambda: send
+        assert list(self._endpoint(environ, _no_page)) == []
+        return answers.get(timeout=5)
+
+    def _environ(
+        self,
+        service: str,
+        body: bytes,
+        path: str,
+        content_type: str,
+        target: str,
+        *,
+        signed: bool,
+        method: str = "POST",
+    ) -> dict[str, Any]:
         environ: dict[str, Any] = {
             "REQUEST_METHOD": method,
             "PATH_INFO": path,
@@ -113,14 +148,7 @@ class BrokerInProcess:
             SigV4Auth(self._credentials, service, "eu-central-1").add_auth(request)
             environ["HTTP_AUTHORIZATION"] = request.headers["Authorization"]
             environ["HTTP_X_AMZ_DATE"] = request.headers["X-Amz-Date"]
-        told: list[tuple[str, dict[str, str]]] = []
-
-        def start_response(status: str, headers: list[tuple[str, str]], error: object = None) -> Any:
-            told.append((status, dict(headers)))
-
-        answer = b"".join(self._endpoint(environ, start_response))
-        ((status, headers),) = told
-        return Answer(int(status[:3]), headers, answer)
+        return environ
 
     def events(self) -> list[dict[str, Any]]:
         """All audit events, once those of the calls so far are on disk."""

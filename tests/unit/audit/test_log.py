@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 
 import pytest
 from sqlalchemy import Connection, select
@@ -89,13 +90,51 @@ def test_one_commit_serves_many_waiting_calls(database: Database, disk: FailingA
     disk.held.wait(5)
     for thread in threads[1:]:
         thread.start()
-    while len(log._issued._waiting) < 15:
+    while log._issued._waiting.qsize() < 15:
         time.sleep(0.001)
     disk.hold.set()
     for thread in threads:
         thread.join()
     assert sorted(_records(database), key=int) == [str(number) for number in range(16)]
     assert disk.commits == 2
+
+
+def test_a_caller_that_does_not_wait_is_told_by_another_thread(
+    database: Database, disk: FailingAppender, log: AuditLog
+) -> None:
+    told: SimpleQueue[tuple[AuditUnavailable | None, list[str], int]] = SimpleQueue()
+
+    def settle(error: AuditUnavailable | None) -> None:
+        told.put((error, _records(database), threading.get_ident()))
+
+    log.record_then("one", settle)
+    error, on_disk, thread = told.get(timeout=5)
+    assert (error, on_disk) == (None, ["one"])
+    assert thread != threading.get_ident()
+    disk.full = True
+    log.record_then("two", settle)
+    error, on_disk, _ = told.get(timeout=5)
+    assert isinstance(error, AuditUnavailable)
+    assert on_disk == ["one"]
+
+
+def test_one_that_cannot_be_told_keeps_nobody_waiting(database: Database, disk: FailingAppender, log: AuditLog) -> None:
+    def fail(_error: AuditUnavailable | None) -> None:
+        raise ZeroDivisionError
+
+    log.record_then("one", fail)
+    log.record("two")
+    assert _records(database) == ["one", "two"]
+
+
+def test_closing_settles_whoever_waits(database: Database) -> None:
+    log = AuditLog(database, read_flush_seconds=60)
+    told: SimpleQueue[AuditUnavailable | None] = SimpleQueue()
+    for number in range(100):
+        log.record_then(str(number), told.put)
+    log.close()
+    assert [told.get_nowait() for _ in range(100)] == [None] * 100
+    assert _records(database) == [str(number) for number in range(100)]
 
 
 def test_every_record_of_many_threads_arrives_once(database: Database, disk: FailingAppender, log: AuditLog) -> None:
@@ -144,16 +183,16 @@ def test_closing_writes_what_is_left(database: Database) -> None:
     assert _records(database) == ["last"]
 
 
-def test_a_commit_that_is_broken_off_settles_nobody(
+def test_a_commit_that_breaks_off_in_an_unforeseen_way_settles_nobody(
     database: Database, disk: FailingAppender, log: AuditLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever is raised, no waiting call may take it for success."""
 
     def break_off(_records: object) -> None:
-        raise KeyboardInterrupt
+        raise ZeroDivisionError
 
     monkeypatch.setattr(disk, "append", break_off)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(AuditUnavailable, match="cannot be written"):
         log.record("lost")
     monkeypatch.undo()
     log.record("later")

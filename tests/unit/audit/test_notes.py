@@ -85,6 +85,7 @@ def test_what_is_refused(spoiled: str) -> None:
         VERIFIER.text().replace(ORIGIN, "other"),
         VERIFIER.text() + "!",
     ],
+    ids=["empty", "a comment", "a name alone", "key too short", "another kind of key", "another name", "no base64"],
 )
 def test_verifier_keys_that_are_refused(text: str) -> None:
     with pytest.raises(NoteRefused):

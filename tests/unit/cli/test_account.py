@@ -174,6 +174,7 @@ def fill(database: Database, account: str) -> None:
             "status": "Active",
             "created_at": int(datetime.now(UTC).timestamp()),
         }
+        provider = f"arn:aws:iam::{account}:ldap-provider/x"
         ids = {"roles": role, "managed_policies": "ANPAOFTHEOTHER", "access_keys": "AKIAOFTHEOTHER"}
         for table in metadata.sorted_tables:
             if table.name in ("revision", "accounts", "entities", "revocations", "audit_events", "keys"):
@@ -185,8 +186,16 @@ def fill(database: Database, account: str) -> None:
             }
             if table.name in ids:
                 made["id"] = ids[table.name]
+            if table is tables.identity_providers:
+                made["arn"] = provider
+            if "provider" in made:
+                made["provider"] = provider
             if table is tables.password_attempts:
                 made["subject"] = f"user:{user}"
+            if table is tables.browser_sessions:
+                made["provider"] = None
+            if table is tables.favourite_roles:
+                made["role_arn"] = f"arn:aws:iam::{account}:role/x"
             connection.execute(insert(table).values(**made))
 
 

@@ -55,7 +55,7 @@ def test_settings_are_good_or_invalid_input(settings: LdapSettings, with_passwor
         check_ldap_settings(settings, with_password=with_password)
     except InvalidInput:
         return
-    assert (settings.user_search is None) != (settings.user_dn_template is None)
+    assert settings.user_search is not None or settings.user_dn_template is not None
     assert (settings.bind_dn is not None) is with_password
 
 

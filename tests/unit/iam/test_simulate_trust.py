@@ -281,7 +281,7 @@ TRUSTING = document(trust({"AWS": ACCOUNT}))
         ({"role_arn": CI, "attributes": [attribute("sub", "x")]}, ValidationFailed, "ProviderArn and Attributes"),
         ({"role_arn": CI, "provider_arn": PROVIDER, **BOB}, ValidationFailed, "ProviderArn and Attributes"),
         (
-            {"role_arn": CI, **claims(), "provider_arn": arn("ldap-provider", "x")},
+            {"role_arn": CI, **claims(), "provider_arn": arn("login-provider", "x")},
             ValidationFailed,
             "ProviderArn must be",
         ),

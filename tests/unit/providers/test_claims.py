@@ -149,4 +149,4 @@ def test_the_clock_decides():
 
 
 def test_the_registry_has_every_kind():
-    assert set(FACTORIES) == {"oidc", "saml"}
+    assert set(FACTORIES) == {"oidc", "saml", "ldap"}

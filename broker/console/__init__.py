@@ -1,0 +1,1 @@
+"""Administrators' pages: every form is one operation of the wire, with the same arguments, authorisation and events."""

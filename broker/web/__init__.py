@@ -1,0 +1,1 @@
+"""What every page shares: templates, static files, headers, cookies, forms, sessions, and how people arrive."""
