@@ -37,6 +37,8 @@ def authorize(
 
     ``granted`` is what the account allows its users besides. Raises AccessDenied, with AWS's sentence.
     """
+    if resource.startswith("arn:") and resource not in caller.record.resources:
+        caller.record.resources.append(resource)
     identity = load_identity(services, caller.authenticated())
     context = {**caller_context(caller, identity), **(more or {})}
     request = AccessRequest(identity.principal, action, resource, identity.principal.account, context)

@@ -46,6 +46,8 @@ LAYERS = (
     {"sts", "iam", "analysis"},
     {"aws", "configure", "initialize", "health", "housekeeping", "issuer_pages", "metadata_refresher"},
     {"sts", "iam", "analysis", "trail"},
+    {"sts", "iam", "trail"},
+    {"analysis"},
     {"aws", "configure", "directory_watch", "initialize", "health", "housekeeping", "issuer_pages"},
     {"web"},
     {"portal", "console"},

@@ -7,7 +7,7 @@ that long or hostile ones cost no more than others; a reader compares the event 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -131,7 +131,7 @@ def resource_type(arn: str) -> str:
     return _TYPES.get(arn.split(":", 5)[-1].partition("/")[0], "")
 
 
-def event_seconds(event: dict[str, Any]) -> int:
+def event_seconds(event: Mapping[str, Any]) -> int:
     """The event's time, in seconds since the epoch; 0 if it has none."""
     try:
         return int(datetime.fromisoformat(str(event["eventTime"])).timestamp())

@@ -67,8 +67,7 @@ class AwsEndpoint:
         self._log_requests = settings.log.requests
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        spoken = self._protocols.get(environ["PATH_INFO"])
-        protocol = None if spoken is None else spoken.chosen(environ)
+        protocol = self._protocols.find(environ)
         if protocol is None:
             return self._pages(environ, start_response)
         answer = self._answer(protocol, environ)

@@ -14,6 +14,14 @@ from typing import Any
 
 from botocore import xform_name
 
+from broker.analysis.policy_generation import (
+    CloudTrailDetails,
+    PolicyGenerationDetails,
+    cancel_policy_generation,
+    get_generated_policy,
+    list_policy_generations,
+    start_policy_generation,
+)
 from broker.analysis.validate_policy import validate_policy
 from broker.aws.codec import json, query, restjson, xml
 from broker.aws.errors import InvalidParameter
@@ -236,6 +244,10 @@ class Entry:
 
 OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
     "accessanalyzer": {
+        "CancelPolicyGeneration": Entry(cancel_policy_generation, Effect.READ),
+        "GetGeneratedPolicy": Entry(get_generated_policy, Effect.READ),
+        "ListPolicyGenerations": Entry(list_policy_generations, Effect.READ),
+        "StartPolicyGeneration": Entry(start_policy_generation, Effect.CHANGE),
         "ValidatePolicy": Entry(validate_policy, Effect.READ),
     },
     "cloudtrail": {
@@ -420,6 +432,8 @@ OPERATIONS: Mapping[str, Mapping[str, Entry]] = {
 }
 
 STRUCTURES: Mapping[str, Callable[..., object]] = {
+    "CloudTrailDetails": CloudTrailDetails,
+    "PolicyGenerationDetails": PolicyGenerationDetails,
     "LDAPGroupSearch": GroupSearch,
     "LDAPProviderSettings": LdapSettings,
     "LDAPSessionTag": SessionTag,

@@ -6,6 +6,7 @@ header asks for JSON.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -31,13 +32,17 @@ Asked = tuple[Served, Any, bytes]
 """The operation, what ``Served.arguments`` makes the arguments of, and the raw body."""
 
 
+class Choice(Protocol):
+    """What is spoken at a path."""
+
+    def chosen(self, environ: Environ) -> WireProtocol | None:
+        """Which protocol the call is of; None if it is no call but a person's request."""
+
+
 class WireProtocol(Protocol):
     """What the endpoint needs to know of a protocol."""
 
     content_type: str
-
-    def chosen(self, environ: Environ) -> WireProtocol | None:
-        """Which protocol the call is of; None if it is no call but a person's request."""
 
     def read(self, environ: Environ, max_body: int, record: CallRecord) -> Asked:
         """What is asked for; the record learns its name. Raises BrokerError."""
@@ -52,17 +57,47 @@ class WireProtocol(Protocol):
         """The headers that tell it."""
 
 
-def load_protocols(path_prefix: str) -> dict[str, WireProtocol]:
+def load_protocols(path_prefix: str) -> Protocols:
     """Path -> the protocol that is spoken there, also below ``path_prefix``."""
     apis = load_apis()
     targets = Json({api.target_prefix: api for api in apis if api.protocol == "json"})
     query = Query({api.version: api for api in apis if api.protocol == "query"}, targets)
-    found: dict[str, WireProtocol] = {"/": query, path_prefix or "/": query, f"{path_prefix}/": query}
+    found: dict[str, Choice] = {"/": query, path_prefix or "/": query, f"{path_prefix}/": query}
+    paths: dict[str, dict[str, RestJson]] = {}
     for api in apis:
-        if api.protocol == "rest-json":
-            for served in api.served.values():
-                found[served.path] = found[path_prefix + served.path] = RestJson(served)
-    return found
+        for served in api.served.values() if api.protocol == "rest-json" else ():
+            paths.setdefault(_LABEL.sub("{}", served.path), {})[served.method] = RestJson(served)
+    for path, methods in paths.items():
+        found[path] = found[path_prefix + path] = RestPath(methods)
+    return Protocols(found)
+
+
+_LABEL = re.compile(r"\{[A-Za-z]+\}$")
+
+
+class Protocols:
+    """Finds the protocol of a request by its path."""
+
+    def __init__(self, paths: Mapping[str, Choice]) -> None:
+        self._paths = paths
+
+    def find(self, environ: Environ) -> WireProtocol | None:
+        """None if the request is no call. The last segment of a path may be a member: it stands for itself then."""
+        path: str = environ["PATH_INFO"]
+        spoken = self._paths.get(path)
+        if spoken is None:
+            spoken = self._paths.get(f"{path.rpartition('/')[0]}/{{}}")
+        return None if spoken is None else spoken.chosen(environ)
+
+
+class RestPath:
+    """The operations of one path, by their methods: only chooses among them."""
+
+    def __init__(self, methods: Mapping[str, RestJson]) -> None:
+        self._methods = methods
+
+    def chosen(self, environ: Environ) -> WireProtocol | None:
+        return self._methods.get(environ["REQUEST_METHOD"])
 
 
 class Query:
@@ -156,13 +191,11 @@ class RestJson:
     def __init__(self, served: Served) -> None:
         self._served = served
 
-    def chosen(self, environ: Environ) -> WireProtocol | None:
-        return self if environ["REQUEST_METHOD"] == self._served.method else None
-
     def read(self, environ: Environ, max_body: int, record: CallRecord) -> Asked:
         record.event_name, record.event_source = self._served.name, self._served.event_source
         body = read_body(environ, max_body)
-        request = restjson.RestRequest(environ["QUERY_STRING"], environ.get("CONTENT_TYPE", ""), body)
+        label = environ["PATH_INFO"].rpartition("/")[2]
+        request = restjson.RestRequest(environ["QUERY_STRING"], environ.get("CONTENT_TYPE", ""), body, label)
         return self._served, request, body
 
     def wire_error(self, error: BrokerError | ProviderError) -> WireError:

@@ -7,6 +7,7 @@ import os
 import click
 
 from broker import __version__
+from broker.cli.access import access
 from broker.cli.account import account
 from broker.cli.audit import audit
 from broker.cli.config import config
@@ -44,5 +45,5 @@ def version() -> None:
     click.echo(f"accredit {__version__}")
 
 
-for command in (init, serve, account, keys, config, sessions, audit, report, policy, saml, ldap, demo):
+for command in (init, serve, access, account, keys, config, sessions, audit, report, policy, saml, ldap, demo):
     main.add_command(command)

@@ -131,7 +131,6 @@ def simulate_principal_policy(
     boundary = _boundary(permissions_boundary_policy_input_list)
     resource = _resource_policy(resource_policy)
     source = live_entity(services, account, policy_source_arn)
-    caller.record.resources.append(policy_source_arn)
     if resource is not None and caller_arn is None and source.principal.user_name is None:
         raise ValidationFailed("CallerArn is required with ResourcePolicy unless PolicySourceArn is a user's ARN")
     asking = _asking(source, caller_arn)

@@ -212,7 +212,6 @@ def _role(services: Services, caller: Caller, arn: str | None, document: str | N
     view = services.catalog.role(arn) if Arn.parse(arn).account == own else None
     if view is None:
         raise NotFound(f"The role with ARN {arn[:256]} cannot be found.")
-    caller.record.resources.append(arn)
     shown = _shown(services, view.trust.policy.document.text)  # principals by their ARNs, as far as they exist
     return _Role(own, arn, PolicySource(TRUST_POLICY, compile_document(shown)), view.role.tags, shown)
 

@@ -148,6 +148,13 @@ def list_providers(connection: Connection, kind: ProviderKind, account: str | No
     return [ProviderRecord(*row) for row in connection.execute(of_kind.order_by(identity_providers.c.arn))]
 
 
+def list_registered_arns(connection: Connection, account: str) -> list[str]:
+    """The ARNs of the account's providers, of whatever kind."""
+    column = identity_providers.c
+    query = select(column.arn).where(column.account == account).order_by(column.arn)
+    return list(connection.execute(query).scalars())
+
+
 def provider_exists(connection: Connection, arn: str) -> bool:
     return connection.execute(select(identity_providers.c.arn).where(_same(arn))).first() is not None
 

@@ -29,6 +29,13 @@ def find_report(connection: Connection, report_id: str) -> Report | None:
     return None if row is None else Report(*row)
 
 
+def list_reports(connection: Connection, account: str, kind: str) -> list[Report]:
+    """The account's reports of a kind, the newest first."""
+    chosen = (reports.c.account == account) & (reports.c.kind == kind)
+    rows = connection.execute(select(reports).where(chosen).order_by(reports.c.created_at.desc(), reports.c.id))
+    return [Report(*row) for row in rows]
+
+
 def put_report(connection: Connection, report: Report) -> None:
     """Keep the report, instead of the one of the same id."""
     connection.execute(delete(reports).where(reports.c.id == report.id))

@@ -94,9 +94,10 @@ class BrokerInProcess:
         content_type: str = "",
         signed: bool = True,
         target: str = "",
+        method: str = "POST",
     ) -> Answer:
-        """One POST; ``target`` names the operation in the JSON protocol."""
-        environ = self._environ(service, body, path, content_type, target, signed=signed)
+        """One request; ``target`` names the operation in the JSON protocol."""
+        environ = self._environ(service, body, path, content_type, target, signed=signed, method=method)
         told: list[tuple[str, dict[str, str]]] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], error: object = None) -> Any:
@@ -119,10 +120,18 @@ class BrokerInProcess:
         return answers.get(timeout=5)
 
     def _environ(
-        self, service: str, body: bytes, path: str, content_type: str, target: str, *, signed: bool
+        self,
+        service: str,
+        body: bytes,
+        path: str,
+        content_type: str,
+        target: str,
+        *,
+        signed: bool,
+        method: str = "POST",
     ) -> dict[str, Any]:
         environ: dict[str, Any] = {
-            "REQUEST_METHOD": "POST",
+            "REQUEST_METHOD": method,
             "PATH_INFO": path,
             "QUERY_STRING": "",
             "CONTENT_TYPE": content_type,
@@ -135,7 +144,7 @@ class BrokerInProcess:
         if target:
             environ["HTTP_X_AMZ_TARGET"] = target
         if signed:
-            request = AWSRequest("POST", f"https://{HOST}{path}", data=body, headers={"Content-Type": content_type})
+            request = AWSRequest(method, f"https://{HOST}{path}", data=body, headers={"Content-Type": content_type})
             SigV4Auth(self._credentials, service, "eu-central-1").add_auth(request)
             environ["HTTP_AUTHORIZATION"] = request.headers["Authorization"]
             environ["HTTP_X_AMZ_DATE"] = request.headers["X-Amz-Date"]

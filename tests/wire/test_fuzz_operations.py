@@ -42,7 +42,12 @@ METADATA = saml_metadata()
 PASSWORD = "correct-Horse-7-battery"
 SERVER, TEMPLATE = "ldaps://ldap.example.com", "uid={username},dc=example,dc=com"
 
+JOB = "fuzz-job"
+
 KNOWN: Mapping[str, Any] = {
+    "accessRole": arn("role", "assumed"),
+    "cloudTrailArn": f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/accredit",
+    "principalArn": arn("role", "assumed"),
     "AccessKeyId": "ASIAY34FZKBOKMUTVV7A",
     "AccountId": ACCOUNT,
     "ActionNames": ["s3:GetObject"],
@@ -166,7 +171,13 @@ def send(broker: BrokerInProcess, operation: OperationModel, case: Case) -> Answ
     if service.metadata["protocol"] == "json":
         content_type, target = "application/x-amz-json-1.1", f"{service.metadata['targetPrefix']}.{operation.name}"
     return broker.ask(
-        service.signing_name, case.body, path=path, content_type=content_type, signed=signed, target=target
+        service.signing_name,
+        case.body,
+        path=path.replace("{jobId}", JOB),
+        content_type=content_type,
+        signed=signed,
+        target=target,
+        method=operation.http["method"] if service.metadata["protocol"] != "query" else "POST",
     )
 
 

@@ -1,6 +1,7 @@
 """The AWS rest-json protocol, both ways: a request becomes a handler's typed arguments, its result becomes JSON.
 
-Smithy specification, "AWS restJson1 protocol": members are in the body, a JSON object, or in the query string.
+Smithy specification, "AWS restJson1 protocol": members are in the body, a JSON object, in the query string,
+or in the path.
 Every operation's shapes are compiled once, at start. What is not in the model is refused by name.
 """
 
@@ -38,6 +39,8 @@ class RestRequest:
     query_string: str
     content_type: str
     body: bytes
+    label: str = ""
+    """The last segment of the path, where the operation has a member there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +84,13 @@ def compile_input(operation: Operation, structures: Structures) -> Callable[[Res
     """
     in_query: dict[str, Field] = {}
     in_body: dict[str, Field] = {}
+    in_path: dict[str, Field] = {}
     compiler = Compiler(structures)
     shape = operation.input_shape
     for name, member in shape.members.items() if shape is not None else ():
         wire, location = _place(operation, name, member)
         parser = SCALARS[member.type_name](member) if location else compiler.parser(member)
-        (in_query if location else in_body)[wire] = (xform_name(name), name, parser)
+        {"querystring": in_query, "uri": in_path, None: in_body}[location][wire] = (xform_name(name), name, parser)
     required = [(xform_name(name), name) for name in (shape.required_members if shape is not None else ())]
 
     def parse(request: RestRequest) -> dict[str, object]:
@@ -94,9 +98,11 @@ def compile_input(operation: Operation, structures: Structures) -> Callable[[Res
         document = read_json(request.body, request.content_type)
         problems: Problems = []
         given = {name: text for name, text in texts.items() if not name.startswith(_PRESIGNED)}
-        arguments = read_members(in_query, given, operation.name, problems) | read_members(
-            in_body, document, operation.name, problems
-        )
+        arguments = {
+            **read_members(in_query, given, operation.name, problems),
+            **read_members(in_body, document, operation.name, problems),
+            **read_members(in_path, dict.fromkeys(in_path, request.label), operation.name, problems),
+        }
         problems.extend(missing(path) for name, path in required if name not in arguments)
         raise_problems(problems)
         return arguments
@@ -128,8 +134,10 @@ def render_error(error: WireError) -> bytes:
 
 
 def _place(operation: Operation, name: str, member: Any) -> tuple[str, str | None]:
-    """Name on the wire, and location: None for the body."""
+    """Name on the wire, and location: None for the body. A member in the path is its last segment."""
     location = member.serialization.get("location")
+    if location == "uri" and operation.path.endswith(f"/{{{member.serialization.get('name', name)}}}"):
+        return str(member.serialization.get("name", name)), location
     if location not in (None, "querystring"):
         raise NotImplementedError(f"{operation.name} has {name} in the {location}")
     return str(member.serialization.get("name", name)), location

@@ -189,7 +189,7 @@ def test_other_operations_with_a_body_alone_compile(name: str) -> None:
     assert json.loads(compile_output(SERVICE.operations[name])(SimpleNamespace(message="m"), "id")) == {"message": "m"}
 
 
-@pytest.mark.parametrize("name", ["GetAnalyzer", "DeleteArchiveRule", "UntagResource"])
+@pytest.mark.parametrize("name", ["CreateArchiveRule", "DeleteArchiveRule", "UntagResource"])
 def test_a_location_that_is_not_read_is_refused_at_the_start(name: str) -> None:
     with pytest.raises((NotImplementedError, KeyError)):
         compile_input(SERVICE.operations[name], {})
