@@ -23,7 +23,10 @@ class FailingAppender(Appender):
     full = False
     commits = 0
     hold: threading.Event | None = None
-    held = threading.Event()
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.held = threading.Event()
 
     def append(self, records) -> None:
         self.held.set()
