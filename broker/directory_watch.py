@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from datetime import UTC, datetime
 
+from broker.errors import BrokerError
 from broker.ldap.sync import recheck_subjects, sync_directory
 from broker.services import Services
 from broker.store.directory_subjects import claim_sync, find_sync
@@ -29,6 +30,8 @@ def _run(services: Services) -> None:
         time.sleep(_TICK_SECONDS)
         try:
             look(services, datetime.now(UTC))
+        except BrokerError as error:
+            _log.warning("the directories cannot be watched now", extra={"error": repr(error)})
         except Exception:  # noqa: BLE001  # without this thread nobody would lose sessions any more, silently
             _log.exception("the directories cannot be watched; it goes on")
 

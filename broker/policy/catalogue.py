@@ -105,10 +105,9 @@ OWN_OPERATIONS: Mapping[str, frozenset[str]] = {
     "sts": _names("AssumeRoleWithLDAPIdentity"),
     "iam": _names(
         """
-        CreateLDAPProvider DeleteLDAPProvider GetLDAPProvider GetOpenIDConnectProviderSettings
-        ImportHardwareMFADevice ListLDAPProviderTags
-        ListLDAPProviders SimulateTrustPolicy TagLDAPProvider UntagLDAPProvider UpdateLDAPProvider
-        UpdateOpenIDConnectProviderSettings
+        CreateLDAPProvider DeleteLDAPProvider GetLDAPProvider GetOpenIDConnectProviderSettings GetSAMLProviderSettings
+        ImportHardwareMFADevice ListLDAPProviderTags ListLDAPProviders SimulateTrustPolicy TagLDAPProvider
+        UntagLDAPProvider UpdateLDAPProvider UpdateOpenIDConnectProviderSettings UpdateSAMLProviderSettings
         """
     ),
 }

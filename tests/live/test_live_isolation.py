@@ -68,6 +68,9 @@ LAST_OF_ALL = "EnableOutboundWebIdentityFederation"
 
 NOT_REACHED = {"ValidationError", "ValidationException", "InvalidParameterValue", "MalformedQueryString"}
 
+SAYS_INVALID = {"CancelPolicyGeneration", "GetGeneratedPolicy", "StartPolicyGeneration"}
+"""Access Analyzer has no other word for what is not there."""
+
 
 @pytest.fixture(scope="module")
 def alpha(make_broker: Callable[..., BrokerServer]) -> Iterator[Alpha]:
@@ -124,24 +127,31 @@ def test_nothing_of_another_account(alpha: Alpha, service: str, name: str) -> No
                 other = call(alpha.server, keys, operation, absent)
                 assert outcome(other) == outcome(found), (there, text, other.body)
     assert alpha.rows() == before
-    assert outcomes - NOT_REACHED, f"only refusals of the form: give {name} a line in VALUES or COMBINATIONS"
+    assert outcomes - NOT_REACHED or name in SAYS_INVALID, (
+        f"only refusals of the form: give {name} a line in VALUES or COMBINATIONS"
+    )
+
+
+OF_THE_NODE = {name for name in metadata.tables if name.startswith("audit_")} | {"leases", "saml_metadata_checks"}
+OF_PAGES = {"browser_sessions", "favourite_roles", "passkeys", "recovery_codes", "tickets"}
+"""No operation of the wire reads these."""
 
 
 def test_the_first_account_has_something_of_everything(alpha: Alpha) -> None:
     """Else the test above would prove nothing."""
     nobodys = {
         "assertion_claims",
-        "audit_events",
-        "audit_journals",
         "directory_subjects",
         "directory_syncs",
         "keys",
         "revision",
         "policy_versions",
         "revocations",
+        *OF_THE_NODE,
+        *OF_PAGES,
     }
     empty = {name for name, rows in alpha.rows().items() if not rows}
-    assert empty <= nobodys
+    assert not empty - nobodys, sorted(empty - nobodys)
     assert {table.name for table in metadata.sorted_tables} > nobodys
 
 

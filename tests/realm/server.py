@@ -248,13 +248,15 @@ class BrokerServer:
     def _write_settings(self) -> None:
         path = self.directory / "accredit.toml"
         text = path.read_text(encoding="utf-8")
-        for name, value in self.settings.items():
+        for name, value in {**_EVERY_FAILURE_ALONE, **self.settings}.items():
             section, _, key = name.partition(".")
             head = next(line for line in text.splitlines() if line.startswith(f"[{section}]"))
             text = text.replace(f"{head}\n", f"{head}\n{key} = {json.dumps(value)}\n", 1)
         path.write_text(text, encoding="utf-8")
 
 
+_EVERY_FAILURE_ALONE = {"audit.failures_per_second": 100_000}
+"""Tests look for the record of each refusal."""
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 

@@ -80,6 +80,8 @@ class Names:
             "Arn": arns["user"],
             "CallerArn": arns["user"],
             "JobId": "0" * 35 + ("1" if name == "Victim" else "2"),
+            "jobId": "0" * 35 + ("3" if name == "Victim" else "4"),
+            "policyGenerationDetails": {"principalArn": arns["role"]},
             "LDAPProviderArn": f"arn:aws:iam::{ACCOUNT}:ldap-provider/{name}",
             "OpenIDConnectProviderArn": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{self.issuer}",
             "PermissionsBoundary": arns["policy"],
@@ -149,6 +151,7 @@ class Alpha:
             (tables.password_policies, {"account": ACCOUNT, "settings": {}}),
             (tables.reports, {**report, "id": f"credentials:{ACCOUNT}", "subject": MARK}),
             (tables.reports, {**report, "id": "0" * 35 + "1", "subject": f"arn:aws:iam::{ACCOUNT}:user/Victim"}),
+            (tables.reports, {**report, "id": "0" * 35 + "3", "kind": "policy-generation", "subject": MARK}),
             (tables.usages, {**usage, "subject": user}),
             (tables.usages, {**usage, "subject": self.key.access_key_id}),
         ]

@@ -37,6 +37,8 @@ TRUST = json.dumps(
 CONFIGURATION = f"""
 [server]
 base_url = "https://broker.example"
+[audit]
+failures_per_second = 100000  # each is looked for
 [[account]]
 id = "{forge.ACCOUNT}"
 [[identity_provider]]
