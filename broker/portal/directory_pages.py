@@ -17,7 +17,7 @@ from broker.web.calls import record_refusal, sign_in_record
 from broker.web.sign_in import start_session_for
 from broker.web.site import SIGN_IN, Site, own_path
 from providers.base import ExternalIdentity, LdapBind
-from providers.errors import ProviderError, ProviderUnreachable
+from providers.errors import ProviderBusy, ProviderError, ProviderUnreachable
 
 _LONGEST_NAME, _LONGEST_PASSWORD = 256, 1_024
 
@@ -65,7 +65,7 @@ def _authenticate(site: Site, record: ProviderRecord) -> ExternalIdentity:
             raise Throttled("Too many attempts. Please try again later.", detail="the directory was not asked")
     try:
         identity = services.providers.get(record).authenticate(LdapBind(name, password), now=visit.now)
-    except ProviderUnreachable:
+    except (ProviderBusy, ProviderUnreachable):  # nobody looked at the password
         with services.database.write() as connection:
             give_back_attempt(connection, attempts)
         raise
