@@ -16,8 +16,8 @@ from providers.base import ExternalIdentity
 
 _NOTED_SECONDS = 3_600
 """A login within this time after one that was noted is not noted again."""
-_USED_SECONDS = 15
-"""A session in use is asked about again after this time at the earliest."""
+_USED_SECONDS = 1
+"""A session in use is put forward once in this time; when its subject is looked up again, the registration says."""
 _MOST = 100_000
 _KIND = ":ldap-provider/"
 

@@ -22,6 +22,7 @@ from broker.store.directory_subjects import (
     claim_checks,
     delete_old_subjects,
     delete_subjects,
+    find_due,
     list_subjects,
     note_checked,
 )
@@ -82,8 +83,12 @@ def recheck_subjects(services: Services, record: ProviderRecord, subjects: Seque
     """Look up those of ``subjects`` whose time it is. Raises ProviderUnreachable."""
     moment = int(now.timestamp())
     before = moment - record.settings["recheck_seconds"]
+    with services.database.read() as connection:  # mostly nobody's: then writers are not kept waiting
+        due = find_due(connection, record.arn, subjects, before=before)
+    if not due:
+        return
     with services.database.write() as connection:
-        due = claim_checks(connection, record.arn, subjects, before=before, now=moment)
+        due = claim_checks(connection, record.arn, due, before=before, now=moment)
     if not due:
         return
     verdicts = look_up(services, record, due, now)

@@ -53,11 +53,25 @@ def find_subject(connection: Connection, provider: str, username: str) -> str | 
     return found[0] if len(found) == 1 else None
 
 
+def find_due(connection: Connection, provider: str, subjects: Iterable[str], *, before: int) -> list[str]:
+    """Of these, those that nobody has checked since ``before``."""
+    table, wanted = directory_subjects.c, list(subjects)
+    found: list[str] = []
+    for start in range(0, len(wanted), _IN_ONE_QUESTION):
+        due = _same(provider, wanted[start : start + _IN_ONE_QUESTION]) & (table.checked_at <= before)
+        found += connection.execute(select(table.subject).where(due)).scalars()
+    return found
+
+
 def claim_checks(connection: Connection, provider: str, subjects: Iterable[str], *, before: int, now: int) -> list[str]:
-    """Of these, those that nobody has checked since ``before``; they count as checked from now on."""
-    due = _same(provider, subjects) & (directory_subjects.c.checked_at <= before)
-    claimed = update(directory_subjects).where(due).values(checked_at=now).returning(directory_subjects.c.subject)
-    return list(connection.execute(claimed).scalars())
+    """Those of ``find_due``; they count as checked from now on."""
+    table, wanted = directory_subjects.c, list(subjects)
+    claimed: list[str] = []
+    for start in range(0, len(wanted), _IN_ONE_QUESTION):
+        due = _same(provider, wanted[start : start + _IN_ONE_QUESTION]) & (table.checked_at <= before)
+        checked = update(directory_subjects).where(due).values(checked_at=now).returning(table.subject)
+        claimed += connection.execute(checked).scalars()
+    return claimed
 
 
 def note_checked(connection: Connection, provider: str, now: int) -> None:

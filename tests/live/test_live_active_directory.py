@@ -177,7 +177,7 @@ def test_who_is_disabled_loses_the_sessions(domain: ActiveDirectory, server: Bro
     domain.change(
         f"dn: {answer['SubjectDN']}\nchangetype: modify\nreplace: userAccountControl\nuserAccountControl: 514\n"
     )
-    deadline = time.monotonic() + 60  # a busy machine, and a directory that must be found again
+    deadline = time.monotonic() + 15
     while lives(client):
         assert time.monotonic() < deadline
         time.sleep(0.3)

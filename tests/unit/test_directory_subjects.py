@@ -14,6 +14,7 @@ from broker.store.directory_subjects import (
     claim_sync,
     delete_old_subjects,
     delete_subjects,
+    find_due,
     find_subject,
     find_sync,
     list_subjects,
@@ -74,6 +75,17 @@ def test_each_check_is_one_worker_s(database: Database) -> None:
         assert claim_checks(connection, ARN, ["id-1", "id-2"], before=MOMENT, now=MOMENT + 9) == ["id-2"]
 
 
+def test_more_are_looked_for_than_a_statement_may_name(database: Database) -> None:
+    subjects = DirectorySubjects(database)
+    subjects.note(RECORD, identity("id-39999"), NOW)
+    many = [f"id-{number}" for number in range(40_000)]
+    with database.write() as connection:
+        assert find_due(connection, ARN, many, before=MOMENT - 1) == []
+        assert find_due(connection, ARN, many, before=MOMENT) == ["id-39999"]
+        assert claim_checks(connection, ARN, many, before=MOMENT, now=MOMENT + 9) == ["id-39999"]
+        assert find_due(connection, ARN, many, before=MOMENT) == []
+
+
 def test_each_sync_is_one_worker_s(database: Database) -> None:
     with database.write() as connection:
         assert find_sync(connection, ARN) is None
@@ -116,8 +128,8 @@ def test_sessions_in_use_are_asked_about_now_and_then(database: Database) -> Non
     subjects.use(session("arn:aws:iam::123456789012:oidc-provider/x"), NOW)
     assert subjects.take_used() == []
     subjects.use(session(ARN), NOW)
-    subjects.use(session(ARN), NOW + timedelta(seconds=1))
+    subjects.use(session(ARN), NOW + timedelta(milliseconds=900))
     assert subjects.take_used() == [(ARN, "id-1")]
     assert subjects.take_used() == []
-    subjects.use(session(ARN), NOW + timedelta(seconds=16))
+    subjects.use(session(ARN), NOW + timedelta(seconds=1))
     assert subjects.take_used() == [(ARN, "id-1")]
