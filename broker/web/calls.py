@@ -93,10 +93,13 @@ def change(site: Site, record: CallRecord, work: Callable[[Caller], _T]) -> _T:
 
 
 def record_refusal(services: Services, record: CallRecord, error: BrokerError | ProviderError) -> None:
-    """Write down why not. Raises AuditUnavailable."""
+    """Write down why not; floods of nobody known are counted. Raises AuditUnavailable."""
     record.error_code, record.error_message = wire_error(error).code, error.message
     record.reason, record.response = error.detail, None
-    services.audit.record_soon(render(record))
+    if record.principal is None:
+        services.audit.record_failure(record)
+    else:
+        services.audit.record_soon(render(record))
 
 
 def _call(site: Site, record: CallRecord, work: Callable[[Caller], _T], written: Callable[[str], None]) -> _T:

@@ -9,6 +9,7 @@ import pyotp
 import pytest
 from person import ACCOUNT, MASTER, Browser, Pages, role
 
+from broker.audit.floods import Floods
 from broker.domain.secret import Secret
 from broker.iam.first_administrator import new_setup_link
 from broker.mfa import seal_seed
@@ -273,3 +274,10 @@ def test_a_new_setup_link_ends_the_one_before(pages: Pages, browser: Browser) ->
     assert browser.get(first).status_code == 403
     for wrong in ("/setup/x", "/setup/" + "A" * 43, "/setup/%00", "/setup/" + "é" * 43):
         assert browser.get(wrong).status_code == 403
+
+
+def test_a_flood_of_nobody_s_guesses_is_counted(pages: Pages, browser: Browser) -> None:
+    pages.services.audit._floods = Floods(0.1)  # one at once, then one in ten seconds
+    for number in range(8):
+        sign_in(browser, f"nobody-{number}")
+    assert 1 <= len(pages.events("ConsoleLogin")) < 8
