@@ -102,11 +102,15 @@ class SharedChanges:
     def _give_turn_away(self, shared: _Shared) -> None:
         """Commit what is there, unless somebody waits who can go on with it."""
         self._open = None
-        if shared.changes:
-            with self._mutex:
-                joined = self._waiting > 0
-            if joined and shared.changes < _MOST:
-                self._open = shared
-            else:
+        try:
+            if shared.changes and not self._goes_on(shared):
                 shared.commit()
-        self._turn.release()
+        finally:
+            self._turn.release()
+
+    def _goes_on(self, shared: _Shared) -> bool:
+        with self._mutex:
+            joined = self._waiting > 0 and shared.changes < _MOST
+        if joined:
+            self._open = shared
+        return joined
