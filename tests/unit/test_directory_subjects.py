@@ -77,12 +77,12 @@ def test_each_check_is_one_worker_s(database: Database) -> None:
 
 def test_more_are_looked_for_than_a_statement_may_name(database: Database) -> None:
     subjects = DirectorySubjects(database)
-    subjects.note(RECORD, identity("id-39999"), NOW)
-    many = [f"id-{number}" for number in range(40_000)]
+    subjects.note(RECORD, identity("id-69999"), NOW)
+    many = [f"id-{number}" for number in range(70_000)]
     with database.write() as connection:
         assert find_due(connection, ARN, many, before=MOMENT - 1) == []
-        assert find_due(connection, ARN, many, before=MOMENT) == ["id-39999"]
-        assert claim_checks(connection, ARN, many, before=MOMENT, now=MOMENT + 9) == ["id-39999"]
+        assert find_due(connection, ARN, many, before=MOMENT) == ["id-69999"]
+        assert claim_checks(connection, ARN, many, before=MOMENT, now=MOMENT + 9) == ["id-69999"]
         assert find_due(connection, ARN, many, before=MOMENT) == []
 
 
